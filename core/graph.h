@@ -1,0 +1,51 @@
+/* graph.h – one topology for every builder, its form on disk, and the walk over it. A walk sees keys, never vectors.
+ *
+ * Memory: level 0 is (n, 1 + slots) u32: the degree, then the ids. Upper levels (hnsw): `levels[i]` says how many a node has above
+ * level 0; its lists lie one after the other from `upper + upper_at[i]`, each (1 + upper_slots) u32.
+ * Disk: the same lists with fixed slots, ids in 16 bits where n <= 65535, in 32 otherwise, so that the size is known beforehand.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef LEANN_CORE_GRAPH_H
+#define LEANN_CORE_GRAPH_H
+
+#include "core/plugin.h"
+
+struct leann_graph {
+    uint32_t n, entry;  /* entry: where a walk begins (at top_level) */
+    uint32_t slots, upper_slots, top_level;
+    uint32_t *links;    /* (n, 1 + slots); NULL when slots is 0: no edges (flat) */
+    uint8_t *levels;    /* (n), NULL when top_level is 0 */
+    uint64_t *upper_at; /* (n), derived from levels */
+    uint32_t *upper;
+    uint32_t default_ef;
+};
+
+leann_status leann_graph_new(leann_ctx *ctx, uint32_t n, uint32_t slots, uint32_t upper_slots, const uint8_t *levels, leann_graph **out);
+void leann_graph_free(leann_graph *graph);
+leann_status leann_graph_check(leann_ctx *ctx, const leann_graph *graph); /* degrees, ids < n, no self links, no repeats */
+/* prefix: of the section names, "links" or "anchor_links": <prefix>.head, <prefix>.level0, … all LEANN_PART_GRAPH. */
+leann_status leann_graph_save(const leann_graph *graph, const char *prefix, leann_writer *w);
+leann_status leann_graph_open(leann_ctx *ctx, const leann_reader *r, const char *prefix, uint32_t n, leann_graph **out);
+/* What save adds; upper_lists: all lists above level 0 together. */
+void leann_graph_predict(uint64_t n, uint32_t slots, uint32_t upper_slots, uint64_t upper_lists, leann_ledger *ledger);
+double leann_graph_mean_degree(const leann_graph *graph);
+
+static inline uint32_t *leann_graph_list(const leann_graph *g, uint32_t node)
+{
+    return g->links + (size_t)node * (1 + g->slots);
+}
+static inline uint32_t *leann_graph_upper_list(const leann_graph *g, uint32_t node, uint32_t level) /* level >= 1 */
+{
+    return g->upper + g->upper_at[node] + (size_t)(level - 1) * (1 + g->upper_slots);
+}
+
+/* The k nearest nodes as the scorer judges: greedy descent through the upper levels, then best-first with a queue of ef; without
+ * edges, a scan of all nodes.
+ *   shape   ids (k), key (k) out, closest first, ties by id; *found <= k
+ *   errors  EINVAL k = 0 or ef < k; ENOMEM
+ *   threads any number of contexts on one graph; scratch and marks come from ctx
+ *   source  Malkov & Yashunin 2018, Algorithms 2 and 5 */
+leann_status leann_graph_search(leann_ctx *ctx, const leann_graph *graph, leann_scorer *scorer, uint32_t ef, uint32_t k, uint32_t *ids,
+                                float *key, uint32_t *found);
+
+#endif

@@ -1,0 +1,248 @@
+/* plugin.h – all contracts: what an anchor selector, a graph, a quantiser, a fetcher and a method must provide.
+ *
+ * The picture: a *method* is a whole index. It is composed of a *selector* (which anchors), a *graph* (topology over rows
+ * or anchors), a *quantiser* (row -> code -> distance) and, at query time, a *fetcher* (id -> exact vector at a price).
+ * Builders make frozen things; frozen things are immutable; a plan binds a frozen index to query parameters; any number of
+ * contexts search one plan. Inside, one key orders everything: squared L2 or minus the inner product, smaller is closer.
+ *
+ * Every kind is a const struct whose first member is the common part. One file, one exported symbol, one config word, one line
+ * in core/plugins.def. Wrappers (core/plugin.c) validate once and count; plug-ins only assert.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef LEANN_PLUGIN_H
+#define LEANN_PLUGIN_H
+
+#include "core/container.h"
+#include "core/params.h"
+
+struct leann_plugin {
+    const char *name;  /* the config word */
+    int revision;      /* goes up when the same parameters give other bytes or other answers */
+    const char *about; /* one line */
+    const char *source; /* paper and algorithm number */
+    const leann_param *params; /* NULL: none */
+    size_t params_size;
+};
+
+typedef enum { LEANN_SELECTOR, LEANN_GRAPH, LEANN_QUANTIZER, LEANN_FETCHER, LEANN_METHOD, LEANN_KINDS } leann_kind;
+const char *leann_kind_word(leann_kind kind); /* "selector", "graph", … */
+leann_status leann_kind_find(leann_ctx *ctx, const char *word, leann_kind *out);
+/* All of a kind, in registry order. */
+size_t leann_plugin_count(leann_kind kind);
+const leann_plugin *leann_plugin_at(leann_kind kind, size_t i);
+/* By config word; NULL with ENOTFOUND that names the nearest. */
+const leann_plugin *leann_plugin_find(leann_ctx *ctx, leann_kind kind, const char *word);
+
+/* ---- the data a build sees ------------------------------------------------------------------------------------------ */
+
+typedef struct leann_dataset leann_dataset;
+struct leann_dataset {
+    const char *name;  /* "" when built from bare rows */
+    const char *sha;   /* sha256 of the rows, hex; "" when not known (then no stage is cached) */
+    leann_rows train;  /* angular: unit rows */
+    leann_rows test;   /* n = 0 when there is none */
+    const uint32_t *neighbors; /* (test.n, gt_k) exact ids, or NULL */
+    uint32_t gt_k;
+    /* Labels of the train rows by the name of an HDF5 dataset, made 0 … *count - 1 in order of first appearance; owned by the data
+     * set. NULL member: there are none. */
+    leann_status (*labels)(const leann_dataset *self, leann_ctx *ctx, const char *name, const uint32_t **label, uint32_t *count);
+    void *owner;
+};
+
+/* ---- spans and scorers ------------------------------------------------------------------------------------------------ */
+
+/* ids NULL: the run [first, first + n). owner: the node or list whose COMPLETE list this is, or LEANN_NONE. */
+typedef struct {
+    uint32_t owner, first, n;
+    const uint32_t *ids;
+} leann_span;
+
+/* One query against one resident store; lives in a context's scratch; cannot fail. */
+typedef struct leann_scorer leann_scorer;
+struct leann_scorer {
+    /* key (span.n) out. cut: keys that are certainly above it may come back as any value above it. low: NULL or (span.n) out. */
+    void (*score)(leann_scorer *self, leann_span span, float cut, float *key, float *low);
+    void (*prefetch)(const leann_scorer *self, leann_span span); /* may be NULL */
+    bool whole_lists; /* codes lie beside the lists: give it owner spans and drop visited ones after */
+    bool has_low;     /* low <= true key at a stated confidence */
+    uint64_t dist_comps;
+};
+
+/* Row against row, for builds. Fixed tiles, so that the bits do not depend on the number of threads. Immutable: any context. */
+typedef struct leann_oracle leann_oracle;
+struct leann_oracle {
+    uint32_t n, d;
+    /* key (b.n) out: squared L2 between row a and the rows of b. */
+    void (*list)(const leann_oracle *self, uint32_t a, leann_span b, float *key);
+    /* One query row (d floats) against the rows of b. */
+    void (*row)(const leann_oracle *self, const float *x, leann_span b, float *key);
+    /* A product tile: key (a.n, b.n) out. Both spans are runs or id lists. */
+    leann_status (*block)(const leann_oracle *self, leann_ctx *ctx, leann_span a, leann_span b, float *key);
+    leann_rows rows;
+};
+
+/* ---- selectors ---------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint32_t m, d;
+    float *rows;   /* (m, d), heap */
+    uint32_t *ids; /* (m) the train row an anchor is, or LEANN_NONE where it is none (centroids); heap */
+} leann_anchors;
+void leann_anchors_free(leann_anchors *anchors); /* what it holds, not itself */
+
+typedef struct {
+    leann_plugin common;
+    /* m anchors of data->train, in L2; 1 <= m <= n is checked by the wrapper. Facts go to leann_ctx_fact.
+     * All rows equal, or fewer distinct rows than m: still m anchors (repeats are fine). */
+    leann_status (*select)(leann_ctx *ctx, const leann_dataset *data, uint32_t m, const void *params, leann_anchors *out);
+} leann_selector_type;
+leann_status leann_select(leann_ctx *ctx, leann_choice selector, const leann_dataset *data, uint32_t m, leann_anchors *out);
+
+/* ---- graphs -------------------------------------------------------------------------------------------------------------- */
+
+typedef struct leann_graph leann_graph; /* core/graph.h: one topology for all builders, and the walk over it */
+typedef struct {
+    leann_plugin common;
+    /* The topology over the oracle's rows. Same seed, same links for any number of threads. */
+    leann_status (*build)(leann_ctx *ctx, const leann_oracle *oracle, const void *params, leann_graph **out);
+    /* What leann_graph_save will write for n nodes: adds its sections. seed: levels are drawn from it. */
+    void (*predict)(uint64_t n, uint64_t seed, const void *params, leann_ledger *ledger);
+    uint32_t (*default_ef)(const void *params); /* ef_search when a query does not say */
+} leann_graph_type;
+
+/* ---- quantisers ---------------------------------------------------------------------------------------------------------- */
+
+typedef struct leann_quantizer leann_quantizer;
+typedef struct leann_quantizer_type leann_quantizer_type;
+struct leann_quantizer { /* trained; the type's own struct begins with this */
+    const leann_quantizer_type *type;
+    uint32_t d, code_bytes;
+};
+/* n codes of stride bytes. list_off (lists + 1) and bias (n), NULL unless residual: code i of list l is x - a_l. */
+typedef struct {
+    const uint8_t *code;
+    size_t stride;
+    uint32_t n, lists;
+    const uint32_t *list_off;
+    const float *bias; /* |r|² + 2<a, r> under L2, 0 under inner product: made at load by leann_quantizer_bias */
+    leann_space space;
+} leann_codes;
+struct leann_quantizer_type {
+    leann_plugin common;
+    leann_status (*train)(leann_ctx *ctx, leann_rows sample, const void *params, leann_quantizer **out);
+    leann_status (*encode)(leann_ctx *ctx, const leann_quantizer *self, leann_rows rows, uint8_t *code); /* (n, code_bytes) */
+    void (*decode)(const leann_quantizer *self, leann_ctx *ctx, const uint8_t *code, size_t stride, uint32_t n, float *x); /* (n, d) */
+    /* A scorer for query q (d floats) in ctx's scratch. base (lists), residual only: |q - a|² (L2) or -<q, a> (inner product).
+     * Plain: key = |q - x̂|² or -<q, x̂>. Residual: key = base[owner] + bias[i] - 2<q, r_i>, one look-up table a query; spans then
+     * must be runs inside one list, with owner = that list. */
+    leann_scorer *(*prepare)(const leann_quantizer *self, leann_ctx *ctx, const leann_codes *codes, const float *q, const float *base);
+    leann_status (*save)(const leann_quantizer *self, leann_writer *w);
+    leann_status (*open)(leann_ctx *ctx, const leann_reader *r, uint32_t d, const void *params, leann_quantizer **out);
+    void (*free)(leann_quantizer *self);
+    /* What one code takes, and what save adds, for dimension d. EINVAL here says which parameters do not fit d or n
+     * (sub_vectors that do not divide d: names those that do). */
+    leann_status (*check)(leann_ctx *ctx, uint64_t n, uint32_t d, const void *params);
+    uint32_t (*code_bytes)(uint32_t d, const void *params);
+    void (*predict)(uint64_t n, uint32_t d, const void *params, leann_ledger *ledger);
+    uint32_t (*training_rows)(uint64_t n, uint32_t d, const void *params); /* how many sample rows train wants */
+};
+
+/* ---- fetchers ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct leann_fetcher leann_fetcher;
+typedef struct leann_fetcher_type leann_fetcher_type;
+struct leann_fetcher {
+    const leann_fetcher_type *type;
+    uint32_t n, d, best_batch;
+};
+struct leann_fetcher_type {
+    leann_plugin common;
+    leann_status (*open)(leann_ctx *ctx, const leann_rows *source, const void *params, leann_fetcher **out);
+    /* Asks for n vectors; collect waits for them until deadline_ns (leann_now_ns; 0: for ever). out: (n, d) F32 rows in the order
+     * asked, in ctx's scratch. A fetcher is immutable and shared; what a ticket needs lives in ctx. Counts fetches and recomputes. */
+    leann_status (*submit)(const leann_fetcher *self, leann_ctx *ctx, const uint32_t *ids, uint32_t n, uint64_t *ticket);
+    leann_status (*collect)(const leann_fetcher *self, leann_ctx *ctx, uint64_t ticket, int64_t deadline_ns, leann_rows *out);
+    void (*free)(leann_fetcher *self);
+};
+
+/* ---- stages: parts of a build that several cells of a sweep share ---------------------------------------------------------- */
+
+/* A stage is a pure function of (key, data, seed, ISA level): its result is kept in a cache folder under the hash of those, with the
+ * seconds it took and the facts it stated, so that build_s is the sum of the stages whether or not they came from the cache. */
+typedef struct leann_stages leann_stages;
+typedef struct {
+    const char *name; /* "anchors", "assignment", "graph", "codes" */
+    leann_value *key; /* words, revisions and parameters of this stage and of what it rests on; leann_stages_run takes it over */
+    leann_status (*make)(leann_ctx *ctx, void *arg, void **object);
+    leann_status (*save)(const void *object, leann_writer *w);
+    leann_status (*open)(leann_ctx *ctx, leann_reader *r, void *arg, void **object); /* may keep the reader */
+} leann_stage;
+/* folder NULL: nothing is cached, seconds are still taken. */
+leann_status leann_stages_new(leann_ctx *ctx, const char *folder, const char *data_sha, leann_stages **out);
+void leann_stages_free(leann_stages *stages);
+leann_status leann_stages_run(leann_stages *stages, leann_ctx *ctx, leann_stage stage, void *arg, void **object);
+/* [{name, seconds, cached, facts…}] in the order run; the caller frees it. */
+leann_value *leann_stages_report(const leann_stages *stages);
+
+/* ---- methods --------------------------------------------------------------------------------------------------------------- */
+
+typedef struct leann_method_type leann_method_type;
+struct leann_index { /* frozen; the method's own struct begins with this */
+    const leann_method_type *type;
+    uint32_t n, d;
+    leann_dtype source_type;
+    leann_space space;
+    uint64_t seed;
+    void *params;         /* the build parameters, owned */
+    char *config;         /* canonical JSON {method, build}, owned */
+    leann_reader *reader; /* NULL when built in memory */
+};
+struct leann_plan { /* immutable; the method's own struct begins with this */
+    const leann_index *index;
+    void *params; /* the query parameters, owned */
+    const leann_rows *source;
+    leann_fetcher *fetcher; /* owned, NULL when the plan needs none */
+};
+
+/* What measures may look at. NULL or 0 where the method has no such thing. */
+typedef struct {
+    leann_rows anchors;       /* F32 (m, d) */
+    const uint32_t *list_off; /* (m + 1) */
+    const uint32_t *list_ids; /* (n) row ids in list order; NULL: identity */
+    const leann_graph *graph;
+    const leann_quantizer *quantizer;
+    bool residual;
+} leann_inside;
+
+struct leann_method_type {
+    leann_plugin common;       /* params: build parameters */
+    const leann_param *query;  /* query parameters, apart */
+    size_t query_size;
+    size_t index_size, plan_size; /* of the method's own structs: the wrapper allocates them zeroed and fills the common part */
+    leann_status (*build)(leann_ctx *ctx, const leann_dataset *data, leann_stages *stages, leann_index *self);
+    leann_status (*save)(const leann_index *self, leann_writer *w); /* the wrapper has written the manifest */
+    leann_status (*open)(leann_ctx *ctx, leann_reader *r, leann_index *self);
+    void (*free)(leann_index *self);        /* what it holds, not itself; called after a failed build or open too */
+    leann_status (*plan)(leann_ctx *ctx, leann_plan *self); /* may be NULL */
+    void (*plan_free)(leann_plan *self);    /* may be NULL */
+    /* One query of d floats (angular: unit). At most k answers: ids and keys, closest first; *found says how many. Its work is
+     * counted in leann_ctx_work(ctx). The wrapper pads, turns keys into distances and resets the scratch. */
+    leann_status (*search)(const leann_plan *self, leann_ctx *ctx, const float *q, uint32_t k, uint32_t *ids, float *key, uint32_t *found);
+    void (*inside)(const leann_index *self, leann_inside *out);
+    /* x̂ of rows ids, as answers from codes see it, (n, d); NULL member: the method keeps the exact vectors. */
+    leann_status (*decode)(const leann_index *self, leann_ctx *ctx, const uint32_t *ids, uint32_t n, float *x);
+    leann_status (*check)(leann_ctx *ctx, uint64_t n, uint32_t d, leann_space space, const void *params); /* before a build; may be NULL */
+    void (*predict)(uint64_t n, uint32_t d, leann_dtype type, uint64_t seed, const void *params, leann_ledger *ledger);
+};
+
+/* config: {method: WORD, build: {…}} as a value. stages NULL: none. This is what leann_index_build and the sweeps both call. */
+leann_status leann_method_build(leann_ctx *ctx, const leann_dataset *data, const leann_value *config, leann_stages *stages,
+                                leann_index **out);
+/* Checks the configuration against n and d, and predicts the file's ledger, manifest included, without any data. */
+leann_status leann_method_predict(leann_ctx *ctx, uint32_t n, uint32_t d, leann_dtype type, leann_space space, const leann_value *config,
+                                  leann_ledger *ledger);
+/* The configuration with defaults filled in; *canonical is the caller's. */
+leann_status leann_method_config(leann_ctx *ctx, const leann_value *config, leann_value **canonical);
+leann_status leann_method_query(leann_ctx *ctx, const char *method, const leann_value *query, leann_value **canonical);
+
+#endif
