@@ -208,7 +208,6 @@ struct leann_plan { /* immutable; the method's own struct begins with this */
 typedef struct {
     leann_rows anchors;       /* F32 (m, d) */
     const uint32_t *list_off; /* (m + 1) */
-    const uint32_t *list_ids; /* (n) row ids in list order; NULL: identity */
     const leann_graph *graph;
     const leann_quantizer *quantizer;
     bool residual;
