@@ -1,0 +1,25 @@
+/* tables.h – inside core/simd only: the tables that kernels.c chooses from.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef LEANN_SIMD_TABLES_H
+#define LEANN_SIMD_TABLES_H
+
+#include "core/simd/kernels.h"
+
+extern const leann_kernels leann_kernels_scalar; /* runs everywhere */
+#if defined(__x86_64__)
+extern const leann_kernels leann_kernels_avx2;   /* avx2, fma, f16c, sse4.2 */
+extern const leann_kernels leann_kernels_avx512; /* avx512 f, bw, vl, dq, vnni, and the above */
+#endif
+#if defined(__aarch64__)
+extern const leann_kernels leann_kernels_neon; /* Armv8-A's own Advanced SIMD */
+#endif
+
+/* The shared row address of a list: kernels.h says which row i is. */
+static inline const void *leann_list_row(const leann_list *rows, uint32_t i)
+{
+    size_t row = rows->ids ? rows->ids[i] : (size_t)rows->first + i;
+    return (const char *)rows->base + rows->stride * row;
+}
+
+#endif
