@@ -231,7 +231,7 @@ struct leann_method_type {
     /* x̂ of rows ids, as answers from codes see it, (n, d); NULL member: the method keeps the exact vectors. */
     leann_status (*decode)(const leann_index *self, leann_ctx *ctx, const uint32_t *ids, uint32_t n, float *x);
     leann_status (*check)(leann_ctx *ctx, uint64_t n, uint32_t d, leann_space space, const void *params); /* before a build; may be NULL */
-    void (*predict)(uint64_t n, uint32_t d, leann_dtype type, uint64_t seed, const void *params, leann_ledger *ledger);
+    void (*predict)(uint64_t n, uint32_t d, leann_dtype type, leann_space space, uint64_t seed, const void *params, leann_ledger *ledger);
 };
 
 /* config: {method: WORD, build: {…}} as a value. stages NULL: none. This is what leann_index_build and the sweeps both call. */
