@@ -19,6 +19,8 @@
 
 #include "core/container.h"
 
+#pragma weak leann_file_read
+
 enum { MAX_BYTES = 16 << 20, MAX_DEPTH = 64, MAX_NODES = 1 << 20, MAX_ANCHORS = 4096 };
 
 /* ---- scalars --------------------------------------------------------------------------------------------------------------- */
@@ -261,7 +263,7 @@ static leann_status take_scalar(loader *l, struct fy_event *event)
     const char *why = "it is not UTF-8";
     json_t *v = plain ? plain_scalar(text, &why) : json_string(text);
     if (!v) {
-        char *sentence = leann_format(NULL, "'%.40s' is refused: %s", text, why);
+        char *sentence = leann_format(l->ctx, "'%.40s' is refused: %s", text, why);
         status = refuse(l, event, sentence ? sentence : why, NULL);
         leann_free(sentence);
         goto done;

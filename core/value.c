@@ -152,13 +152,7 @@ char *leann_value_json(const leann_value *v, bool canonical, unsigned indent)
     else if (indent)
         flags |= JSON_INDENT(indent);
     json_t *null = v ? NULL : json_null();
-    char *dumped = json_dumps(v ? v : null, flags);
-    if (!dumped) return NULL;
-    size_t bytes = strlen(dumped) + 1;
-    char *text = leann_alloc(NULL, bytes, 1); /* callers free with leann_free, jansson's memory is the C library's */
-    if (text) memcpy(text, dumped, bytes);
-    free(dumped);
-    return text;
+    return json_dumps(v ? v : null, flags); /* the C library's memory, which is what leann_free gives back */
 }
 
 static bool deeper_than(const json_t *v, unsigned levels)
