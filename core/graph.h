@@ -2,16 +2,19 @@
  *
  * Memory: level 0 is (n, 1 + slots) u32: the degree, then the ids. Upper levels (hnsw): `levels[i]` says how many a node has above
  * level 0; its lists lie one after the other from `upper + upper_at[i]`, each (1 + upper_slots) u32.
- * Disk: the same lists with fixed slots, ids in 16 bits where n <= 65535, in 32 otherwise, so that the size is known beforehand.
+ * Disk: the same lists with fixed slots, ids in 16 bits where n <= 65535, in 32 otherwise, so that the size is known beforehand:
+ * <prefix>.head (8) u32: n, entry, slots, upper_slots, top_level, default_ef, lists above level 0, 0; <prefix>.level0 (n, 1 + slots);
+ * and where there are upper levels <prefix>.levels (n) u8 and <prefix>.upper (lists, 1 + upper_slots).
  *
  * SPDX-License-Identifier: MIT */
 #ifndef LEANN_CORE_GRAPH_H
 #define LEANN_CORE_GRAPH_H
 
 #include "core/plugin.h"
+#include "core/topk.h"
 
 struct leann_graph {
-    uint32_t n, entry;  /* entry: where a walk begins (at top_level) */
+    uint32_t n, entry; /* entry: where a walk begins (at top_level) */
     uint32_t slots, upper_slots, top_level;
     uint32_t *links;    /* (n, 1 + slots); NULL when slots is 0: no edges (flat) */
     uint8_t *levels;    /* (n), NULL when top_level is 0 */
@@ -20,9 +23,11 @@ struct leann_graph {
     uint32_t default_ef;
 };
 
+/* A graph without links. levels (n) is copied; NULL: no upper levels. slots 0: no edges. n < 2^31, slots <= 65535. */
 leann_status leann_graph_new(leann_ctx *ctx, uint32_t n, uint32_t slots, uint32_t upper_slots, const uint8_t *levels, leann_graph **out);
 void leann_graph_free(leann_graph *graph);
-leann_status leann_graph_check(leann_ctx *ctx, const leann_graph *graph); /* degrees, ids < n, no self links, no repeats */
+/* EFORMAT unless degrees, ids < n, levels and the entry fit, with no self links and no repeats. */
+leann_status leann_graph_check(leann_ctx *ctx, const leann_graph *graph);
 /* prefix: of the section names, "links" or "anchor_links": <prefix>.head, <prefix>.level0, … all LEANN_PART_GRAPH. */
 leann_status leann_graph_save(const leann_graph *graph, const char *prefix, leann_writer *w);
 leann_status leann_graph_open(leann_ctx *ctx, const leann_reader *r, const char *prefix, uint32_t n, leann_graph **out);
@@ -47,5 +52,20 @@ static inline uint32_t *leann_graph_upper_list(const leann_graph *g, uint32_t no
  *   source  Malkov & Yashunin 2018, Algorithms 2 and 5 */
 leann_status leann_graph_search(leann_ctx *ctx, const leann_graph *graph, leann_scorer *scorer, uint32_t ef, uint32_t k, uint32_t *ids,
                                 float *key, uint32_t *found);
+
+/* The two halves of a search, for builders. `at` is a node with its key; both count hops in the context and computations in the scorer. */
+
+/* Greedy descent from level `from` down to, but not on, level `to`: *at becomes the nearest node met. */
+leann_status leann_graph_descend(leann_ctx *ctx, const leann_graph *graph, leann_scorer *scorer, uint32_t from, uint32_t to, leann_hit *at);
+
+/* Best-first on one level from `at`, until no open node is among the best ef. */
+typedef struct {
+    uint32_t level, ef;
+    leann_hit *best;    /* out: in the context's scratch, closest first, ties by id */
+    uint32_t found;     /* out: <= min(ef, n) */
+    leann_hit *dropped; /* (dropped_room) out or NULL: nodes that were expanded and then left the best ef; further ones are not kept */
+    uint32_t dropped_room, dropped_n;
+} leann_graph_walk;
+leann_status leann_graph_collect(leann_ctx *ctx, const leann_graph *graph, leann_scorer *scorer, leann_hit at, leann_graph_walk *walk);
 
 #endif

@@ -1,0 +1,248 @@
+/* walk.c – the k nearest nodes of a graph as a scorer judges them: greedy descent, then best-first with a queue of ef.
+ * One hop scores the unvisited part of a neighbour list in one call; a search of h hops over lists of r costs O(h (r + log ef)) and one
+ * move of the queue's tail a hop, and allocates nothing once the context's scratch is warm.
+ *
+ * Source: Malkov & Yashunin 2018, Algorithms 2 and 5.
+ * Differs: one sorted array instead of two heaps. What leaves the best ef can never be expanded (its key is above the cut), so one
+ *   array with an open/closed bit a node gives the same expansions in the same order; a hop's new keys are merged in one pass.
+ *   Ties go to the smaller id, so that an answer does not depend on the order of the links.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "core/graph.h"
+
+#include <math.h>
+#include <string.h>
+
+#define CLOSED 0x80000000u /* bit of a queued id: already expanded */
+#define RUN    2048u       /* nodes a flat scan scores at once: their keys stay in the first-level cache */
+
+static bool before(leann_hit a, leann_hit b)
+{
+    return a.key < b.key || (a.key == b.key && (a.id & ~CLOSED) < (b.id & ~CLOSED));
+}
+
+static const uint32_t *list_at(const leann_graph *g, uint32_t node, uint32_t level)
+{
+    return level == 0 ? leann_graph_list(g, node) : leann_graph_upper_list(g, node, level);
+}
+
+/* ---- the queue ----------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    leann_hit *hit; /* (ef + longest list), sorted */
+    uint32_t n, ef;
+} queue;
+
+static float queue_cut(const queue *q)
+{
+    return q->n < q->ef ? INFINITY : q->hit[q->ef - 1].key;
+}
+
+/* The hits that may enter, sorted by insertion: few of a list pass the cut. */
+static uint32_t sort_fresh(const uint32_t *ids, const float *key, uint32_t n, float cut, leann_hit *fresh)
+{
+    uint32_t m = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!(key[i] <= cut)) continue;
+        leann_hit hit = {key[i], ids[i]};
+        uint32_t at = m++;
+        for (; at > 0 && before(hit, fresh[at - 1]); at--) fresh[at] = fresh[at - 1];
+        fresh[at] = hit;
+    }
+    return m;
+}
+
+/* Merges m sorted hits from the back: each moves one block of the tail. Returns the first position that changed. */
+static uint32_t queue_merge(queue *q, const leann_hit *fresh, uint32_t m)
+{
+    uint32_t end = q->n; /* hit[0 .. end) is not yet moved */
+    while (m > 0) {
+        uint32_t low = 0, high = end;
+        while (low < high) {
+            uint32_t middle = (low + high) / 2;
+            if (before(fresh[m - 1], q->hit[middle]))
+                high = middle;
+            else
+                low = middle + 1;
+        }
+        memmove(q->hit + low + m, q->hit + low, (end - low) * sizeof *q->hit);
+        m--;
+        q->hit[low + m] = fresh[m];
+        end = low;
+    }
+    return end;
+}
+
+/* Cuts the queue back to ef; keeps what was expanded where the caller asked for it. */
+static void queue_trim(queue *q, uint32_t n, leann_graph_walk *walk)
+{
+    q->n = n < q->ef ? n : q->ef;
+    for (uint32_t i = q->n; walk->dropped && i < n; i++)
+        if ((q->hit[i].id & CLOSED) && walk->dropped_n < walk->dropped_room)
+            walk->dropped[walk->dropped_n++] = (leann_hit){q->hit[i].key, q->hit[i].id & ~CLOSED};
+}
+
+/* ---- one level ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct { /* of one hop; slots each */
+    uint32_t *ids;
+    float *key;
+    leann_hit *fresh;
+    uint16_t *marks, epoch;
+} hop_room;
+
+/* Keys of the list's unvisited nodes, packed at the front of room->ids and room->key; returns how many. */
+static uint32_t score_list(const uint32_t *list, uint32_t node, uint32_t level, leann_scorer *scorer, float cut, hop_room *room)
+{
+    uint32_t m = 0;
+    if (scorer->whole_lists && level == 0) { /* codes of the whole list lie together: cheaper to score all of it */
+        scorer->score(scorer, (leann_span){node, 0, list[0], list + 1}, cut, room->key, NULL);
+        for (uint32_t i = 0; i < list[0]; i++) {
+            uint32_t id = list[1 + i];
+            if (room->marks[id] == room->epoch) continue;
+            room->marks[id] = room->epoch;
+            room->ids[m] = id;
+            room->key[m++] = room->key[i];
+        }
+        return m;
+    }
+    for (uint32_t i = 1; i <= list[0]; i++) {
+        uint32_t id = list[i];
+        room->ids[m] = id;
+        m += room->marks[id] != room->epoch;
+        room->marks[id] = room->epoch;
+    }
+    if (m > 0) scorer->score(scorer, (leann_span){LEANN_NONE, 0, m, room->ids}, cut, room->key, NULL);
+    return m;
+}
+
+static void prefetch_list(const uint32_t *list, uint32_t slots)
+{
+    for (uint32_t i = 0; i <= slots; i += 16) __builtin_prefetch(list + i);
+}
+
+static leann_status hop_room_new(leann_ctx *ctx, const leann_graph *g, hop_room *room)
+{
+    size_t slots = (g->slots > g->upper_slots ? g->slots : g->upper_slots) + 1; /* + 1: the gather writes one past */
+    room->ids = leann_scratch(ctx, slots * sizeof *room->ids);
+    room->key = leann_scratch(ctx, slots * sizeof *room->key);
+    room->fresh = leann_scratch(ctx, slots * sizeof *room->fresh);
+    room->marks = leann_ctx_marks(ctx, g->n, &room->epoch);
+    return room->ids && room->key && room->fresh && room->marks ? LEANN_OK : leann_ctx_status(ctx);
+}
+
+leann_status leann_graph_collect(leann_ctx *ctx, const leann_graph *graph, leann_scorer *scorer, leann_hit at, leann_graph_walk *walk)
+{
+    uint32_t slots = walk->level == 0 ? graph->slots : graph->upper_slots;
+    queue q = {.ef = walk->ef < graph->n ? walk->ef : graph->n};
+    hop_room room;
+    q.hit = leann_scratch(ctx, ((size_t)q.ef + slots + 1) * sizeof *q.hit);
+    if (!q.hit) return leann_ctx_status(ctx);
+    leann_status status = hop_room_new(ctx, graph, &room);
+    if (status) return status;
+
+    walk->dropped_n = 0;
+    room.marks[at.id] = room.epoch;
+    q.hit[q.n++] = at;
+    uint32_t open = 0, hops = 0;
+    while (open < q.n) {
+        uint32_t node = q.hit[open].id, next = open + 1;
+        q.hit[open].id |= CLOSED;
+        hops++;
+        while (next < q.n && (q.hit[next].id & CLOSED)) next++;
+        if (next < q.n) prefetch_list(list_at(graph, q.hit[next].id, walk->level), slots); /* most often the next hop */
+        float cut = queue_cut(&q);
+        uint32_t m = score_list(list_at(graph, node, walk->level), node, walk->level, scorer, cut, &room);
+        m = sort_fresh(room.ids, room.key, m, cut, room.fresh);
+        uint32_t changed = queue_merge(&q, room.fresh, m);
+        queue_trim(&q, q.n + m, walk);
+        open = m > 0 && changed < next ? changed : next;
+        while (open < q.n && (q.hit[open].id & CLOSED)) open++;
+    }
+    for (uint32_t i = 0; i < q.n; i++) q.hit[i].id &= ~CLOSED;
+    leann_ctx_work(ctx)->hops += hops;
+    walk->best = q.hit;
+    walk->found = q.n;
+    return LEANN_OK;
+}
+
+/* ---- descent ---------------------------------------------------------------------------------------------------------------- */
+
+leann_status leann_graph_descend(leann_ctx *ctx, const leann_graph *graph, leann_scorer *scorer, uint32_t from, uint32_t to, leann_hit *at)
+{
+    if (from <= to) return LEANN_OK;
+    hop_room room;
+    size_t mark = leann_scratch_mark(ctx);
+    leann_status status = hop_room_new(ctx, graph, &room);
+    if (status) return status;
+    uint32_t hops = 0;
+    room.marks[at->id] = room.epoch; /* a node met on any level was no better than `at`: it need not be scored again */
+    for (uint32_t level = from; level > to; level--) {
+        uint32_t node;
+        do {
+            node = at->id;
+            hops++;
+            uint32_t m = score_list(list_at(graph, node, level), node, level, scorer, at->key, &room);
+            for (uint32_t i = 0; i < m; i++) {
+                leann_hit hit = {room.key[i], room.ids[i]};
+                if (leann_hit_before(hit, *at)) *at = hit;
+            }
+        } while (at->id != node);
+    }
+    leann_ctx_work(ctx)->hops += hops;
+    leann_scratch_reset(ctx, mark);
+    return LEANN_OK;
+}
+
+/* ---- search ----------------------------------------------------------------------------------------------------------------- */
+
+/* No edges: all nodes in runs. */
+static leann_status scan(leann_ctx *ctx, const leann_graph *g, leann_scorer *scorer, uint32_t k, leann_hit **best, uint32_t *found)
+{
+    leann_topk top;
+    leann_hit *store = leann_scratch(ctx, (size_t)k * sizeof *store);
+    float *key = leann_scratch(ctx, RUN * sizeof *key);
+    if (!store || !key) return leann_ctx_status(ctx);
+    leann_topk_start(&top, store, k);
+    for (uint32_t first = 0; first < g->n; first += RUN) {
+        uint32_t n = g->n - first < RUN ? g->n - first : RUN;
+        scorer->score(scorer, (leann_span){LEANN_NONE, first, n, NULL}, top.cut, key, NULL);
+        for (uint32_t i = 0; i < n; i++) leann_topk_push(&top, key[i], first + i);
+    }
+    leann_topk_sort(&top);
+    leann_ctx_work(ctx)->hops++;
+    *best = top.hit;
+    *found = top.n;
+    return LEANN_OK;
+}
+
+static leann_status walk_down(leann_ctx *ctx, const leann_graph *g, leann_scorer *scorer, leann_graph_walk *walk)
+{
+    leann_hit at = {.id = g->entry};
+    scorer->score(scorer, (leann_span){LEANN_NONE, 0, 1, &at.id}, INFINITY, &at.key, NULL);
+    leann_status status = leann_graph_descend(ctx, g, scorer, g->top_level, 0, &at);
+    return status ? status : leann_graph_collect(ctx, g, scorer, at, walk);
+}
+
+leann_status leann_graph_search(leann_ctx *ctx, const leann_graph *graph, leann_scorer *scorer, uint32_t ef, uint32_t k, uint32_t *ids,
+                                float *key, uint32_t *found)
+{
+    *found = 0;
+    if (k == 0) return leann_fail(ctx, LEANN_EINVAL, "k is 0: it must be at least 1");
+    if (ef < k) return leann_fail(ctx, LEANN_EINVAL, "ef is %u: it must be at least k = %u", ef, k);
+    uint64_t before_us = scorer->dist_comps;
+    size_t mark = leann_scratch_mark(ctx);
+    if (k > graph->n) k = graph->n;
+    leann_graph_walk walk = {.ef = ef};
+    leann_status status = graph->slots == 0 ? scan(ctx, graph, scorer, k, &walk.best, &walk.found) : walk_down(ctx, graph, scorer, &walk);
+    leann_ctx_work(ctx)->dist_comps += scorer->dist_comps - before_us;
+    if (!status) {
+        *found = walk.found < k ? walk.found : k;
+        for (uint32_t i = 0; i < *found; i++) {
+            ids[i] = walk.best[i].id;
+            key[i] = walk.best[i].key;
+        }
+    }
+    leann_scratch_reset(ctx, mark);
+    return status;
+}

@@ -1,0 +1,278 @@
+/* graph_vamana.c – one flat graph of bounded degree whose long edges come from the walks that insert its rows: n rows, about
+ * n build_window log n distances a pass, `degree` links a row.
+ *
+ * Source: Subramanya et al. 2019 (DiskANN), Algorithms 1 to 3.
+ * Differs: alpha multiplies Euclidean distances, as in the paper (DiskANN's code applies it to squared ones: its 1.2 is our 1.095).
+ *   The graph starts empty, with the row nearest to the mean, instead of random: rows are inserted in random order, in batches against
+ *   a frozen graph (linker.h), so that links do not depend on the number of threads. Ties keep both ends of an edge (the paper drops
+ *   them), so that equal rows stay linked.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "graphs/linker.h"
+#include "core/product.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct {
+    int complexity;
+    uint32_t degree, build_window, ef_search, passes;
+    double alpha;
+} vamana_params;
+
+static const leann_param table[] = {
+    LEANN_PARAM_WORD(vamana_params, complexity, "low|medium|high", "medium",
+                     "shorthand for degree / build_window / ef_search: 24/100/50, 32/200/100, 64/400/200; values given beside it win"),
+    LEANN_PARAM_INT(vamana_params, degree, 0, 512, "0", "links of a row at most; 0: as complexity says"),
+    LEANN_PARAM_INT(vamana_params, build_window, 0, 100000, "0", "candidates of an insertion; 0: as complexity says"),
+    LEANN_PARAM_INT(vamana_params, ef_search, 0, 100000, "0", "candidates of a query that does not say; 0: as complexity says"),
+    LEANN_PARAM_INT(vamana_params, passes, 1, 2, "1", "2: link all rows without slack first, then again with alpha"),
+    LEANN_PARAM_REAL(vamana_params, alpha, 1, 2, "1.095", "how much longer, in Euclidean distance, a detour must be for an edge to stay"),
+    LEANN_PARAM_END};
+
+static vamana_params resolve(const void *params)
+{
+    static const vamana_params preset[] = {
+        {.degree = 24, .build_window = 100, .ef_search = 50},
+        {.degree = 32, .build_window = 200, .ef_search = 100},
+        {.degree = 64, .build_window = 400, .ef_search = 200},
+    };
+    vamana_params p = *(const vamana_params *)params;
+    if (p.degree == 0) p.degree = preset[p.complexity].degree;
+    if (p.degree == 1) p.degree = 2; /* one link a row makes no graph */
+    if (p.build_window == 0) p.build_window = preset[p.complexity].build_window;
+    if (p.build_window < p.degree) p.build_window = p.degree;
+    if (p.ef_search == 0) p.ef_search = preset[p.complexity].ef_search;
+    return p;
+}
+
+/* ---- the entry: the row nearest to the mean ---------------------------------------------------------------------------------- */
+
+#define BLOCK 1024u
+
+typedef struct {
+    const leann_oracle *oracle;
+    const float *mean;
+    double *sum;     /* (blocks, d) */
+    leann_hit *best; /* (blocks) */
+} mean_job;
+
+static leann_status sum_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
+{
+    const mean_job *job = arg;
+    uint32_t d = job->oracle->d;
+    size_t mark = leann_scratch_mark(ctx);
+    float *x = leann_scratch(ctx, d * sizeof *x);
+    double *sum = job->sum + begin / BLOCK * d;
+    for (size_t i = begin; x && i < end; i++) {
+        leann_rows_floats(job->oracle->rows, (uint32_t)i, 1, x);
+        for (uint32_t j = 0; j < d; j++) sum[j] += x[j];
+    }
+    leann_scratch_reset(ctx, mark);
+    return x ? LEANN_OK : leann_ctx_status(ctx);
+}
+
+static leann_status near_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
+{
+    const mean_job *job = arg;
+    size_t mark = leann_scratch_mark(ctx);
+    float *key = leann_scratch(ctx, BLOCK * sizeof *key);
+    if (!key) return leann_ctx_status(ctx);
+    leann_hit *best = &job->best[begin / BLOCK];
+    *best = (leann_hit){INFINITY, (uint32_t)begin};
+    job->oracle->row(job->oracle, job->mean, (leann_span){LEANN_NONE, (uint32_t)begin, (uint32_t)(end - begin), NULL}, key);
+    for (size_t i = begin; i < end; i++)
+        if (key[i - begin] < best->key) *best = (leann_hit){key[i - begin], (uint32_t)i};
+    leann_scratch_reset(ctx, mark);
+    return LEANN_OK;
+}
+
+static leann_status medoid(leann_ctx *ctx, const leann_oracle *oracle, uint32_t *out)
+{
+    uint32_t n = oracle->n, d = oracle->d, blocks = (n + BLOCK - 1) / BLOCK;
+    float *mean = leann_alloc(ctx, d, sizeof *mean);
+    mean_job job = {oracle, mean, leann_alloc(ctx, (size_t)blocks * d, sizeof(double)), leann_alloc(ctx, blocks, sizeof(leann_hit))};
+    leann_status status = mean && job.sum && job.best ? LEANN_OK : leann_ctx_status(ctx);
+    if (!status) status = leann_parallel(ctx, n, BLOCK, sum_task, &job);
+    if (status) goto done;
+    for (uint32_t b = 1; b < blocks; b++)
+        for (uint32_t j = 0; j < d; j++) job.sum[j] += job.sum[(size_t)b * d + j];
+    for (uint32_t j = 0; j < d; j++) mean[j] = (float)(job.sum[j] / n);
+    status = leann_parallel(ctx, n, BLOCK, near_task, &job);
+    if (status) goto done;
+    leann_hit best = job.best[0];
+    for (uint32_t b = 1; b < blocks; b++)
+        if (leann_hit_before(job.best[b], best)) best = job.best[b];
+    *out = best.id;
+done:
+    leann_free(mean);
+    leann_free(job.sum);
+    leann_free(job.best);
+    return status;
+}
+
+/* ---- insertion ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    leann_linker linker;
+    vamana_params params;
+    uint32_t *order; /* (n) the entry first, then at random */
+    uint32_t done;
+    bool again;         /* second pass: all rows are in the graph */
+    leann_hit *forward; /* (batch, degree) new links, written to the graph when the whole batch has them */
+    uint32_t *chosen;   /* (batch) */
+} vamana_build;
+
+/* Candidates of a row: the walk's best and what it left behind, the batch's earlier rows or, again, the links the row has. */
+static leann_status candidates(leann_ctx *ctx, const vamana_build *b, uint32_t p, leann_graph_walk walk, leann_hit **out, uint32_t *found)
+{
+    const leann_linker *l = &b->linker;
+    uint32_t row = b->order[b->done + p], n = 0, mates = b->again ? 0 : p;
+    const uint32_t *list = leann_graph_list(l->graph, row);
+    const float *list_key = l->key + (list - l->graph->links);
+    leann_hit *cand = leann_scratch(ctx, ((size_t)walk.found + walk.dropped_n + mates + list[0] + 1) * sizeof *cand);
+    float *key = leann_scratch(ctx, ((size_t)mates + 1) * sizeof *key);
+    uint16_t epoch, *marks = leann_ctx_marks(ctx, l->graph->n, &epoch);
+    if (!cand || !key || !marks) return leann_ctx_status(ctx);
+    marks[row] = epoch;
+    for (uint32_t i = 0; i < walk.found; i++) {
+        if (walk.best[i].id != row) cand[n++] = walk.best[i];
+        marks[walk.best[i].id] = epoch;
+    }
+    for (uint32_t i = 0; i < walk.dropped_n; i++) {
+        if (marks[walk.dropped[i].id] != epoch) leann_hits_insert(cand, n++, walk.dropped[i]);
+        marks[walk.dropped[i].id] = epoch;
+    }
+    for (uint32_t i = 1; i <= list[0]; i++)
+        if (marks[list[i]] != epoch) leann_hits_insert(cand, n++, (leann_hit){list_key[i], list[i]});
+    if (mates > 0) l->oracle->list(l->oracle, row, (leann_span){LEANN_NONE, 0, mates, b->order + b->done}, key);
+    for (uint32_t i = 0; i < mates; i++) leann_hits_insert(cand, n++, (leann_hit){key[i], b->order[b->done + i]});
+    leann_ctx_work(ctx)->dist_comps += mates;
+    *out = cand;
+    *found = n;
+    return LEANN_OK;
+}
+
+static leann_status insert_row(leann_ctx *ctx, const vamana_build *b, uint32_t p)
+{
+    const leann_graph *g = b->linker.graph;
+    uint32_t row = b->order[b->done + p], room = 4 * b->params.build_window, n = 0;
+    leann_row_scorer scorer;
+    leann_row_scorer_start(&scorer, b->linker.oracle, row);
+    leann_hit at = {.id = g->entry}, *cand = NULL;
+    leann_graph_walk walk = {.ef = b->params.build_window, .dropped = leann_scratch(ctx, room * sizeof(leann_hit)), .dropped_room = room};
+    if (!walk.dropped) return leann_ctx_status(ctx);
+    leann_status status = LEANN_OK;
+    if (b->done > 0 || b->again) {
+        scorer.scorer.score(&scorer.scorer, (leann_span){LEANN_NONE, 0, 1, &at.id}, 0, &at.key, NULL);
+        status = leann_graph_collect(ctx, g, &scorer.scorer, at, &walk);
+    }
+    if (!status) status = candidates(ctx, b, p, walk, &cand, &n);
+    if (!status)
+        status = leann_linker_select(ctx, &b->linker, cand, n, b->params.degree, b->forward + (size_t)p * b->params.degree, &b->chosen[p]);
+    leann_ctx_work(ctx)->dist_comps += scorer.scorer.dist_comps;
+    return status;
+}
+
+static leann_status insert_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
+{
+    const vamana_build *b = arg;
+    leann_status status = LEANN_OK;
+    for (size_t p = begin; !status && p < end; p++) {
+        size_t mark = leann_scratch_mark(ctx);
+        status = insert_row(ctx, b, (uint32_t)p);
+        leann_scratch_reset(ctx, mark);
+    }
+    return status;
+}
+
+static leann_status insert_all(leann_ctx *ctx, vamana_build *b, float slack)
+{
+    uint32_t n = b->linker.graph->n;
+    leann_status status = LEANN_OK;
+    b->linker.slack = slack;
+    for (b->done = 0; !status && b->done < n;) {
+        if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
+        uint32_t batch = leann_linker_batch(b->again ? n : b->done, b->again ? 2 * n - b->done : n);
+        if (batch > n - b->done) batch = n - b->done;
+        status = leann_parallel(ctx, batch, 4, insert_task, b);
+        for (uint32_t p = 0; !status && p < batch; p++)
+            leann_linker_put(&b->linker, b->order[b->done + p], 0, b->forward + (size_t)p * b->params.degree, b->chosen[p]);
+        if (!status) status = leann_linker_back(ctx, &b->linker, 0, b->order + b->done, batch);
+        b->done += batch;
+        leann_ctx_progress(ctx, "graph", b->done, n);
+    }
+    return status;
+}
+
+static leann_status start(leann_ctx *ctx, const leann_oracle *oracle, vamana_build *b, leann_graph **out)
+{
+    uint32_t n = oracle->n, batch = leann_linker_batch(n, UINT32_MAX);
+    leann_status status = leann_graph_new(ctx, n, b->params.degree, 0, NULL, out);
+    if (!status) status = leann_linker_start(ctx, oracle, *out, 1, &b->linker);
+    if (!status) status = medoid(ctx, oracle, &(*out)->entry);
+    if (status) return status;
+    (*out)->default_ef = b->params.ef_search;
+    b->order = leann_alloc(ctx, n, sizeof *b->order);
+    b->forward = leann_alloc(ctx, (size_t)batch * b->params.degree, sizeof *b->forward);
+    b->chosen = leann_alloc(ctx, batch, sizeof *b->chosen);
+    if (!b->order || !b->forward || !b->chosen) return leann_ctx_status(ctx);
+    leann_rng rng = leann_rng_at(leann_ctx_seed(ctx), "vamana order", 0);
+    leann_rng_sample(&rng, n, n, false, b->order);
+    for (uint32_t i = 0; i < n; i++)
+        if (b->order[i] == (*out)->entry) {
+            b->order[i] = b->order[0];
+            b->order[0] = (*out)->entry;
+            break;
+        }
+    return LEANN_OK;
+}
+
+/* ---- the plug-in ---------------------------------------------------------------------------------------------------------------- */
+
+static leann_status build(leann_ctx *ctx, const leann_oracle *oracle, const void *params, leann_graph **out)
+{
+    vamana_build b = {.params = resolve(params)};
+    leann_graph *g = NULL;
+    float slack = (float)(b.params.alpha * b.params.alpha);
+    leann_status status = start(ctx, oracle, &b, &g);
+    if (!status) status = insert_all(ctx, &b, b.params.passes == 2 ? 1 : slack);
+    b.again = true;
+    if (!status && b.params.passes == 2) status = insert_all(ctx, &b, slack);
+#ifndef NDEBUG
+    if (!status) status = leann_graph_check(ctx, g);
+#endif
+    leann_linker_stop(&b.linker);
+    leann_free(b.order);
+    leann_free(b.forward);
+    leann_free(b.chosen);
+    if (status)
+        leann_graph_free(g);
+    else
+        *out = g;
+    return status;
+}
+
+static void predict(uint64_t n, uint64_t seed, const void *params, leann_ledger *ledger)
+{
+    (void)seed;
+    leann_graph_predict(n, resolve(params).degree, 0, 0, ledger);
+}
+
+static uint32_t default_ef(const void *params)
+{
+    return resolve(params).ef_search;
+}
+
+extern const leann_graph_type leann_graph_vamana;
+const leann_graph_type leann_graph_vamana = {
+    .common = {.name = "vamana",
+               .revision = 1,
+               .about = "one graph of bounded degree with long edges, as in DiskANN, in memory",
+               .source = "Subramanya et al. 2019, Algorithms 1 to 3",
+               .params = table,
+               .params_size = sizeof(vamana_params)},
+    .build = build,
+    .predict = predict,
+    .default_ef = default_ef,
+};

@@ -1,0 +1,45 @@
+/* linker.h – what the builders of proximity graphs share: rows inserted in batches against a frozen graph, the pruning rule, and
+ * back-links applied by target. Links are the same for any number of threads, because a batch sees only the graph before it and the
+ * distances to its own earlier members, and each list is changed by one worker, in the order of the sources.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef LEANN_LINKER_H
+#define LEANN_LINKER_H
+
+#include "core/graph.h"
+
+typedef struct {
+    const leann_oracle *oracle;
+    leann_graph *graph;
+    float slack;            /* a candidate c goes when slack * |s - c|² < |p - c|² for a chosen s: 1 for hnsw, alpha² for vamana */
+    float *key, *upper_key; /* of each link, laid out as graph->links and graph->upper: pruning need not compute them again */
+    uint32_t *chain;        /* (n) first pending back-link of a target + 1, 0 between calls */
+} leann_linker;
+
+leann_status leann_linker_start(leann_ctx *ctx, const leann_oracle *oracle, leann_graph *graph, float slack, leann_linker *linker);
+void leann_linker_stop(leann_linker *linker);
+
+/* How many rows the next batch takes when `done` of n are in the graph. */
+uint32_t leann_linker_batch(uint32_t done, uint32_t n);
+
+/* Row `row` as a query of a walk. */
+typedef struct {
+    leann_scorer scorer;
+    const leann_oracle *oracle;
+    uint32_t row;
+} leann_row_scorer;
+void leann_row_scorer_start(leann_row_scorer *self, const leann_oracle *oracle, uint32_t row);
+
+/* Puts a hit into its place among n sorted ones (room for n + 1). */
+void leann_hits_insert(leann_hit *sorted, uint32_t n, leann_hit hit);
+
+/* At most `most` of n sorted candidates, so that none is much nearer to a chosen one than to the row itself (key).
+ *   shape   out (most), sorted; returns how many. May be the start of cand itself
+ *   source  Malkov & Yashunin 2018, Algorithm 4 (slack 1); Subramanya et al. 2019, Algorithm 2 (slack alpha²) */
+leann_status leann_linker_select(leann_ctx *ctx, const leann_linker *linker, const leann_hit *cand, uint32_t n, uint32_t most,
+                                 leann_hit *out, uint32_t *chosen);
+void leann_linker_put(const leann_linker *linker, uint32_t node, uint32_t level, const leann_hit *hit, uint32_t n);
+/* For each source in turn and each link of it on that level, the link back, where it is not there; full lists are pruned. In parallel. */
+leann_status leann_linker_back(leann_ctx *ctx, leann_linker *linker, uint32_t level, const uint32_t *sources, uint32_t n);
+
+#endif
