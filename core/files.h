@@ -1,0 +1,21 @@
+/* files.h – a draft: a temporary file beside its path that takes the path's place in one step, or leaves no trace.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef LEANN_FILES_H
+#define LEANN_FILES_H
+
+#include "core/ctx.h"
+
+typedef struct {
+    leann_ctx *ctx;
+    int fd; /* -1: none open */
+    char *path, *temporary;
+} leann_draft;
+
+leann_status leann_draft_open(leann_ctx *ctx, const char *path, leann_draft *out);
+/* bytes at offset, whole; EIO says how many did not fit where ("No space left on device"). */
+leann_status leann_draft_write(leann_draft *draft, uint64_t offset, const void *data, size_t bytes);
+leann_status leann_draft_commit(leann_draft *draft); /* fsync, rename, fsync of the folder; the caller still drops the draft */
+void leann_draft_drop(leann_draft *draft);           /* frees it; removes the temporary file if it is still there */
+
+#endif
