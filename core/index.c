@@ -14,10 +14,6 @@
 #include "core/plugin.h"
 #include "core/product.h"
 
-#pragma weak leann_rows_check
-#pragma weak leann_rows_norms
-#pragma weak leann_rows_floats
-
 enum { FORMAT = 1, MAX_D = 1 << 20, MAX_MANIFEST = 1 << 20, MAX_REVISIONS = 1000, CHUNK = 256 };
 
 /* The public calls start fresh after a failed one; a cancel request that nobody has seen yet still stands. */

@@ -20,8 +20,6 @@
 #include "core/product.h"
 #include "core/simd/kernels.h"
 
-#pragma weak leann_blas_name
-
 enum { STAGE_FORMAT = 1, STALE_SECONDS = 3600 };
 
 struct leann_stages {
@@ -76,7 +74,7 @@ static leann_value *full_key(const leann_stages *stages, leann_ctx *ctx, const c
     leann_value_set(key, "data", leann_value_new_text(stages->sha));
     leann_value_set(key, "seed", leann_value_new_int((int64_t)leann_ctx_seed(ctx)));
     leann_value_set(key, "isa", leann_value_new_text(leann_kernels_get()->name));
-    leann_value_set(key, "blas", leann_value_new_text(leann_blas_name ? leann_blas_name() : ""));
+    leann_value_set(key, "blas", leann_value_new_text(leann_blas_name()));
     return key;
 }
 
