@@ -1,7 +1,7 @@
 /* product.h – distances by the block: the door to OpenBLAS, exact neighbours, assignment to anchors, k-means, row scorers.
  *
  * OpenBLAS runs single-threaded inside our own workers on fixed tiles, so that bits do not depend on the number of threads;
- * LEANN_ISA=scalar uses a plain product instead, so that golden values do not move between CPUs.
+ * LEANN_ISA=scalar uses a plain product (and a plain SVD) instead, so that golden values do not move between CPUs.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef LEANN_PRODUCT_H
@@ -17,7 +17,10 @@ void leann_gemm_nn(size_t m, size_t n, size_t k, float alpha, const float *a, si
 /* C (m, n) = A (k, m)^T B (k, n). */
 void leann_gemm_tn(size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b, size_t ldb, float beta,
                    float *c, size_t ldc);
-/* The orthogonal factor of A (d, d) nearest to it in Frobenius norm: U V^T of its SVD (Procrustes). Serial. */
+/* The orthogonal factor of A (d, d) nearest to it in Frobenius norm: out (d, d) = U V^T of its SVD, computed in float64.
+ *   errors  EINVAL A is not finite, or the SVD does not converge; ENOMEM
+ *   threads serial: one thread; 4 d² doubles of heap
+ *   source  Schönemann 1966 (orthogonal Procrustes) */
 leann_status leann_procrustes(leann_ctx *ctx, size_t d, const float *a, float *out);
 const char *leann_blas_name(void); /* library, version and kernel: "OpenBLAS 0.3.21 SkylakeX" */
 
@@ -34,7 +37,12 @@ leann_status leann_rows_check(leann_ctx *ctx, leann_rows rows);
  * heap floats (n, d + 1), space L2; free base with leann_free. Other spaces: *out = rows and nothing to free (base equal). */
 leann_status leann_rows_lift(leann_ctx *ctx, leann_rows rows, leann_rows *out);
 
-/* A scorer over rows (F32, U8, I8) for query q (rows.d floats), in ctx's scratch: key = squared L2 (L2, angular) or -<q, x> (IP).
+/* The rows ids (m) as anchors: out->rows and out->ids, the caller's (leann_anchors_free). */
+leann_status leann_rows_anchors(leann_ctx *ctx, leann_rows rows, const uint32_t *ids, uint32_t m, leann_anchors *out);
+/* Those rows in their own type, contiguous and of the same space: free base with leann_free. */
+leann_status leann_rows_pick(leann_ctx *ctx, leann_rows rows, const uint32_t *ids, uint32_t n, leann_rows *out);
+
+/* A scorer over rows (F32, U8, I8) for query q (rows.d floats), in ctx's scratch (NULL: ENOMEM in ctx): key = squared L2 (L2, angular) or -<q, x> (IP).
  * U8 rows under L2 with a q of whole numbers in [0, 255] are scored in exact integers. */
 leann_scorer *leann_rows_scorer(leann_ctx *ctx, leann_rows rows, const float *q);
 /* The oracle over rows, in L2; U8 rows are scored as bytes. Free with leann_oracle_free; rows must outlive it. */
@@ -44,24 +52,35 @@ void leann_oracle_free(leann_oracle *oracle);
 /* ---- blocked searches ------------------------------------------------------------------------------------------------------ */
 
 /* The nearest of m anchors (m, d) to every row, in L2, by products; ties to the smaller anchor.
- *   shape   owner (n) out, key (n) out or NULL: squared L2
+ *   shape   owner (n) out, key (n) out or NULL; m >= 1
+ *   units   key: squared L2 to the owner, computed directly (0 where the row is its anchor). The choice of the owner is made on
+ *           |a|² - 2<x, a> in float32: anchors whose keys differ by less than about d 2^-23 |x||a| count as equally near
  *   threads in parallel over fixed blocks of rows */
 leann_status leann_nearest(leann_ctx *ctx, leann_rows rows, const float *anchors, uint32_t m, uint32_t *owner, float *key);
 
-/* Exact k nearest of each query by products, the best 2k + 16 or so re-ranked in float64, ties by id.
- *   shape   ids (q.n, k), dist (q.n, k) out: float64 keys (squared L2, 1 - cos, -<q, x>), closest first; k <= rows.n
- *   units   rows and queries of the same d and space; any dtype; exact integers where both are bytes
+/* Exact k nearest of each query, ties by id. Float products only filter: every row whose float key, less a proven bound of its
+ * rounding error, is within the k-th best so far gets its key in float64, so that no true neighbour can be lost.
+ *   shape   ids (q.n, k), dist (q.n, k) out: float64 keys (squared L2, 1 - cos, -<q, x>), closest first; 1 <= k <= rows.n
+ *   units   rows and queries of the same d and space, F32, U8 or I8; exact integers where both are bytes
+ *   errors  EINVAL k or shapes that do not fit; ENOMEM; EINTR
  *   threads in parallel; the answer does not depend on how many
- *   progress "ground truth" in rows */
+ *   progress "ground truth" in rows; the scan by blocks leaves progress to its caller */
 leann_status leann_exact(leann_ctx *ctx, leann_rows rows, leann_rows queries, uint32_t k, uint32_t *ids, double *dist);
-/* The same over rows that come in blocks: start, add each block, end. */
+/* The same over rows that come in blocks: begin, add each block, end (which needs k rows seen). queries must outlive the scan;
+ * a block may be gone after its add. Memory: q.n * k * 16 bytes and about 40 MB. */
 typedef struct leann_exact_scan leann_exact_scan;
 leann_status leann_exact_begin(leann_ctx *ctx, leann_rows queries, uint32_t k, leann_exact_scan **out);
 leann_status leann_exact_add(leann_ctx *ctx, leann_exact_scan *scan, leann_rows block, uint32_t first_id);
 leann_status leann_exact_end(leann_ctx *ctx, leann_exact_scan *scan, uint32_t *ids, double *dist);
 void leann_exact_free(leann_exact_scan *scan);
-/* One pair in float64: the referee of recall_tie. */
+/* One pair in float64, the same bits as leann_exact's: the referee of recall_tie. In a's space. */
 double leann_distance_f64(leann_rows a, uint32_t i, leann_rows b, uint32_t j);
+
+/* τ, the radius of coverage: the median L2 distance of a point to its ceil(sqrt n)-th exact neighbour (itself not counted), on a
+ * sample of min(n, 2000) points drawn with seed 1: a property of the data set, not of a build. rank: another neighbour than the
+ * ceil(sqrt n)-th, 0: that one; at most n - 1 is used. n = 1: 0.
+ *   source  probability coverage, arXiv 2205.11320 */
+leann_status leann_coverage_radius(leann_ctx *ctx, leann_rows rows, uint32_t rank, double *tau);
 
 /* ---- k-means ----------------------------------------------------------------------------------------------------------------- */
 
@@ -72,10 +91,14 @@ typedef struct {
     bool quiet;        /* no progress */
 } leann_kmeans_options;
 
-/* Lloyd's rounds from a k-means++ start (greedy by blocks), empty clusters re-seeded from the largest; fewer distinct rows than k:
+/* Lloyd's rounds in L2 from a k-means++ start, empty clusters re-seeded by splitting the largest; fewer distinct rows than k:
  * repeats. Stops early when no assignment changes.
- *   shape   centroids (k, d) out; owner (rows.n) out or NULL: final assignment of all rows; *inertia out or NULL
- *   threads in parallel; same seed, same bits for any number */
+ *   shape   centroids (k, d) out; owner (rows.n) out or NULL: final assignment of all rows; *inertia out or NULL: their sum of
+ *           squared distances; k >= 1, rows.n >= 1
+ *   errors  ENOMEM; EINTR
+ *   threads in parallel; same seed, same bits for any number
+ *   progress options.stage in rounds
+ *   source  Lloyd 1982; Arthur & Vassilvitskii 2007 (k-means++) */
 leann_status leann_kmeans(leann_ctx *ctx, leann_rows rows, leann_kmeans_options options, float *centroids, uint32_t *owner,
                           double *inertia);
 
