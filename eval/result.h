@@ -1,15 +1,15 @@
-/* raw.h – the raw result of one point of a sweep, and its HDF5 file: what the measures are computed from afterwards.
+/* result.h – the raw result of one point of a sweep, and its HDF5 file: what the measures are computed from afterwards.
  *
  * A file is results/<stem>/raw/<hash>.h5, hash = the first 24 hex digits of the sha256 of `identity`. A point that failed has a status
  * other than "ok", an error and no arrays.
  *
  * SPDX-License-Identifier: MIT */
-#ifndef LEANN_RAW_H
-#define LEANN_RAW_H
+#ifndef LEANN_RESULT_H
+#define LEANN_RESULT_H
 
 #include "core/value.h"
 
-enum { LEANN_RAW_WORK = 9 }; /* dist_comps, hops, fetches, recomputes, encoder_calls, cache_hits, stage_ns[0], [1], [2] */
+enum { LEANN_RESULT_WORK = 9 }; /* dist_comps, hops, fetches, recomputes, encoder_calls, cache_hits, stage_ns[0], [1], [2] */
 
 typedef struct {
     char *identity; /* canonical JSON: what this point is */
@@ -23,28 +23,28 @@ typedef struct {
     uint32_t *query_rows; /* (n) rows of test */
     uint32_t *ids;        /* (n, k), LEANN_NONE pads */
     float *dist;          /* (n, k), INFINITY pads */
-    uint64_t *work;       /* (n, LEANN_RAW_WORK) */
+    uint64_t *work;       /* (n, LEANN_RESULT_WORK) */
     uint32_t t, repeats;  /* timed queries, passes over them */
     uint32_t *timed_rows; /* (t) rows of test */
     uint64_t *times_ns;   /* (repeats, t) */
     uint32_t tuned;       /* grid values tried, 0: no tuning */
     double *tune_recall;  /* (tuned, 3): value, recall_tie over the tune queries looked at, how many those were */
-} leann_raw;
+} leann_result;
 
 /* Everything a raw holds, not itself; it is all zero afterwards. */
-void leann_raw_clear(leann_raw *raw);
+void leann_result_clear(leann_result *raw);
 
 /* Writes path atomically. errors: EIO, ENOMEM; nothing is left behind then. */
-leann_status leann_raw_save(leann_ctx *ctx, const leann_raw *raw, const char *path);
+leann_status leann_result_save(leann_ctx *ctx, const leann_result *raw, const char *path);
 
 /* Reads path and checks that shapes fit together. On failure *raw is all zero.
  *   errors  ENOTFOUND, EFORMAT (what does not fit), ENOMEM */
-leann_status leann_raw_load(leann_ctx *ctx, const char *path, leann_raw *raw);
+leann_status leann_result_load(leann_ctx *ctx, const char *path, leann_result *raw);
 
 /* The attributes alone, without arrays (n, k, t, repeats and tuned stay 0): quick, for the runner's "is it done". */
-leann_status leann_raw_peek(leann_ctx *ctx, const char *path, leann_raw *raw);
+leann_status leann_result_peek(leann_ctx *ctx, const char *path, leann_result *raw);
 
 /* <folder>/raw/<24 hex digits>.h5 of an identity; heap. */
-char *leann_raw_path(leann_ctx *ctx, const char *folder, const char *identity);
+char *leann_result_path(leann_ctx *ctx, const char *folder, const char *identity);
 
 #endif
