@@ -161,7 +161,7 @@ static void prediction_is_the_file(void **state)
         leann_ledger_begin(&predicted);
         assert_int_equal(leann_writer_new(ctx, path, &w), LEANN_OK);
         for (uint32_t i = 0; i < count; i++) {
-            char name[8];
+            char name[16];
             snprintf(name, sizeof name, "s%u", i);
             size[i] = sizes[leann_rng_below(&rng, SIZES)];
             from[i] = leann_rng_below(&rng, 1000);
