@@ -19,8 +19,6 @@
 
 #include "core/container.h"
 
-#pragma weak leann_file_read
-
 enum { MAX_BYTES = 16 << 20, MAX_DEPTH = 64, MAX_NODES = 1 << 20, MAX_ANCHORS = 4096 };
 
 /* ---- scalars --------------------------------------------------------------------------------------------------------------- */

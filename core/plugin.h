@@ -180,9 +180,15 @@ typedef struct {
 /* folder NULL: nothing is cached, seconds are still taken. */
 leann_status leann_stages_new(leann_ctx *ctx, const char *folder, const char *data_sha, leann_stages **out);
 void leann_stages_free(leann_stages *stages);
+/* stages NULL: just makes the object. A cached file that is damaged is made again. */
 leann_status leann_stages_run(leann_stages *stages, leann_ctx *ctx, leann_stage stage, void *arg, void **object);
-/* [{name, seconds, cached, facts…}] in the order run; the caller frees it. */
+/* [{name, seconds, cached, facts: {…}}] in the order run, and "not_kept": a sentence where a stage could not be cached; the caller
+ * frees it. */
 leann_value *leann_stages_report(const leann_stages *stages);
+/* Deletes the files of a cache folder (*.stage, *.leann, and temporary files that a killed writer left an hour ago) that were used
+ * longest ago until at most max_bytes are left. Those in use stay readable to who has them open.
+ *   errors  EIO; a folder that is not there holds nothing */
+leann_status leann_stages_trim(leann_ctx *ctx, const char *folder, uint64_t max_bytes);
 
 /* ---- methods --------------------------------------------------------------------------------------------------------------- */
 
@@ -200,8 +206,10 @@ struct leann_index { /* frozen; the method's own struct begins with this */
 struct leann_plan { /* immutable; the method's own struct begins with this */
     const leann_index *index;
     void *params; /* the query parameters, owned */
-    const leann_rows *source;
-    leann_fetcher *fetcher; /* owned, NULL when the plan needs none */
+    const leann_rows *source; /* NULL: none given; angular: unit rows */
+    leann_fetcher *fetcher;   /* opened by the method's plan, NULL when it needs none; the wrapper frees it */
+    leann_rows source_rows;   /* what source points to */
+    float *source_unit;       /* the wrapper's */
 };
 
 /* What measures may look at. NULL or 0 where the method has no such thing. */
@@ -243,5 +251,7 @@ leann_status leann_method_predict(leann_ctx *ctx, uint32_t n, uint32_t d, leann_
 /* The configuration with defaults filled in; *canonical is the caller's. */
 leann_status leann_method_config(leann_ctx *ctx, const leann_value *config, leann_value **canonical);
 leann_status leann_method_query(leann_ctx *ctx, const char *method, const leann_value *query, leann_value **canonical);
+/* {"method anchor": 1, "selector kmeans": 2, …}: the revision of every plug-in that a configuration and (NULL: none) a query name. */
+leann_status leann_method_revisions(leann_ctx *ctx, const leann_value *config, const leann_value *query, leann_value **out);
 
 #endif

@@ -17,6 +17,11 @@ typedef struct { /* where the rows of a list are */
     uint32_t first, n;
 } leann_list;
 
+typedef struct { /* k centroids of d components by columns: component t of centroid c at column[t * stride + c]; k a multiple of 16 */
+    const float *column, *norm; /* norm (k): |c|², INFINITY for a centroid that is not there */
+    size_t d, k, stride;        /* stride in floats */
+} leann_codebook;
+
 typedef struct {
     const char *name; /* "scalar", "avx2", "avx512", "neon" */
     /* One pair. */
@@ -43,6 +48,10 @@ typedef struct {
     /* ADC look-ups: sum over j < m of table[j * k + code[j]]; codes of one byte, k <= 256; and two codes a byte, k = 16. */
     void (*adc8_list)(const float *table, size_t k, leann_list rows, size_t m, float *out);
     void (*adc4_list)(const float *table, leann_list rows, size_t m, float *out);
+    /* Small codebooks (product quantisers). table: out (k) = norm (0 where that is NULL) + alpha <x, c>. nearest: for n rows stride
+     * bytes apart the centroid of least norm - 2 <x, c>, the smaller one of equals, k <= 256; key NULL or (n): that least value. */
+    void (*codebook_table)(leann_codebook book, const float *x, float alpha, float *out);
+    void (*codebook_nearest)(leann_codebook book, const float *x, size_t stride, size_t n, uint8_t *code, float *key);
     /* Conversions. */
     void (*f32_from_u8)(const uint8_t *in, float *out, size_t n);
     void (*f32_from_f16)(const uint16_t *in, float *out, size_t n);

@@ -22,4 +22,13 @@ static inline const void *leann_list_row(const leann_list *rows, uint32_t i)
     return (const char *)rows->base + rows->stride * row;
 }
 
+/* codebook_<set>.c */
+#define LEANN_CODEBOOK_SET(set)                                                                                                            \
+    void leann_codebook_table_##set(leann_codebook book, const float *x, float alpha, float *out);                                         \
+    void leann_codebook_nearest_##set(leann_codebook book, const float *x, size_t stride, size_t n, uint8_t *code, float *key)
+LEANN_CODEBOOK_SET(scalar);
+LEANN_CODEBOOK_SET(avx2);
+LEANN_CODEBOOK_SET(avx512);
+LEANN_CODEBOOK_SET(neon);
+
 #endif
