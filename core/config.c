@@ -373,7 +373,7 @@ static leann_status read_events(loader *l, struct fy_diag *diag)
 {
     for (;;) {
         struct fy_event *event = fy_parser_parse(l->parser);
-        if (!event) return fy_parser_get_stream_error(l->parser) ? syntax_error(l, diag) : LEANN_OK;
+        if (!event) return syntax_error(l, diag); /* a stream that is well formed ends with its own event */
         bool last = event->type == FYET_STREAM_END;
         leann_status status = take_event(l, event);
         fy_parser_event_free(l->parser, event);
@@ -437,6 +437,9 @@ leann_status leann_config_parse(leann_ctx *ctx, const char *what, const char *te
     *out = NULL;
     if (bytes > MAX_BYTES) return leann_fail(ctx, LEANN_ELIMIT, "%s: %zu bytes, but at most %d are read", what, bytes, MAX_BYTES);
     if (memchr(text, 0, bytes)) return leann_fail(ctx, LEANN_EFORMAT, "%s: a NUL byte inside text", what);
+    json_t *utf8 = json_stringn(text, bytes); /* libfyaml lets some other bytes pass */
+    if (!utf8) return leann_fail(ctx, LEANN_EFORMAT, "%s: not UTF-8 text", what);
+    json_decref(utf8);
     if (is_plain(text, bytes)) {
         char word[64];
         const char *why;
