@@ -6,8 +6,19 @@
 #include "core/simd/tables.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+/* gcc 10 and clang 14 do not know the word "f16c"; the system saves its registers if it saves those of AVX2. */
+static bool has_f16c(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+#endif
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const leann_kernels *chosen;
@@ -15,6 +26,14 @@ static const leann_kernels *chosen;
 const leann_kernels *leann_kernels_named(const char *name)
 {
     if (strcmp(name, "scalar") == 0) return &leann_kernels_scalar;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("sse4.2") && has_f16c();
+    bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
+    if (avx2 && strcmp(name, "avx2") == 0) return &leann_kernels_avx2;
+    if (avx512 && strcmp(name, "avx512") == 0) return &leann_kernels_avx512;
+#endif
     return NULL;
 }
 

@@ -29,7 +29,7 @@ typedef struct {
     float (*ip_f32)(const float *a, const float *b, size_t d);
     uint32_t (*l2_u8)(const uint8_t *a, const uint8_t *b, size_t d); /* exact; d <= 65536 */
     uint32_t (*ip_u8)(const uint8_t *a, const uint8_t *b, size_t d);
-    float (*l2_f32_u8)(const float *a, const uint8_t *b, size_t d);  /* float query, byte row */
+    float (*l2_f32_u8)(const float *a, const uint8_t *b, size_t d); /* float query, byte row */
     float (*ip_f32_u8)(const float *a, const uint8_t *b, size_t d);
     float (*ip_f32_i8)(const float *a, const int8_t *b, size_t d);
     float (*norm_f32)(const float *a, size_t d); /* sum of squares */

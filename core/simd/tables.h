@@ -15,6 +15,12 @@ extern const leann_kernels leann_kernels_avx512; /* avx512 f, bw, vl, dq, vnni, 
 extern const leann_kernels leann_kernels_neon; /* Armv8-A's own Advanced SIMD */
 #endif
 
+/* What the SIMD tables share because plain C won (k <= 256), and a function of the SSE4.2 that both x86 tables have. */
+void leann_adc8_blocked(const float *table, size_t k, leann_list rows, size_t m, float *out);
+#if defined(__x86_64__)
+uint32_t leann_crc32c_sse42(uint32_t crc, const void *data, size_t bytes);
+#endif
+
 /* The shared row address of a list: kernels.h says which row i is. */
 static inline const void *leann_list_row(const leann_list *rows, uint32_t i)
 {

@@ -1,0 +1,557 @@
+/* kernels_check.c – what kernels_check.h says. Rows, queries and outputs end at a page that cannot be touched, so that one byte read or
+ * written too far is a fault with or without a sanitizer. Two kinds of data: small integers, whose sums are exact in float in any order and
+ * must equal a plain loop; and reals, held to the scalar table within the bound of float summation.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "tests/unit/kernels_check.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { MAX_D = 1024, MAX_ROWS = 300, MAX_K = 256 };
+
+/* ---- memory with a forbidden page behind it */
+
+typedef struct {
+    char *map, *end;
+    size_t bytes;
+} guarded;
+
+static guarded guarded_new(size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (bytes / page + 1) * page;
+    guarded g = {.bytes = room + page};
+    g.map = mmap(NULL, g.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (g.map == MAP_FAILED || mprotect(g.map + room, page, PROT_NONE) != 0) {
+        perror("guarded memory");
+        exit(2);
+    }
+    g.end = g.map + room;
+    return g;
+}
+
+static void guarded_free(guarded g)
+{
+    munmap(g.map, g.bytes);
+}
+
+/* ---- data */
+
+static uint32_t random_bits(void)
+{
+    static uint64_t state = 1; /* one fixed stream (Knuth's MMIX generator): the same data in every run */
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(state >> 33);
+}
+
+static float random_float(bool exact)
+{
+    return exact ? (float)(random_bits() % 17) - 8 : (float)random_bits() * 0x1p-30f - 1;
+}
+
+typedef struct {
+    guarded q_memory, scale_memory, byte_memory, table_memory, rows_memory, out_memory;
+    float *q, *scale, *table;
+    uint8_t *bytes; /* the query of the byte kernels */
+    size_t d, k;
+    bool exact;
+} data;
+
+/* The memory of one check; every fill() places the arrays so that they end at their guards. */
+static data data_new(void)
+{
+    data x = {.q_memory = guarded_new(MAX_D * sizeof(float)), .scale_memory = guarded_new(MAX_D * sizeof(float))};
+    x.byte_memory = guarded_new(MAX_D);
+    x.table_memory = guarded_new((size_t)MAX_D * MAX_K * sizeof(float));
+    x.rows_memory = guarded_new((size_t)MAX_ROWS * (MAX_D * sizeof(float) + 16));
+    x.out_memory = guarded_new((MAX_ROWS + 1) * sizeof(float));
+    return x;
+}
+
+static void data_free(data *x)
+{
+    guarded_free(x->q_memory);
+    guarded_free(x->scale_memory);
+    guarded_free(x->byte_memory);
+    guarded_free(x->table_memory);
+    guarded_free(x->rows_memory);
+    guarded_free(x->out_memory);
+}
+
+static void data_fill(data *x, size_t d, size_t k, bool exact)
+{
+    x->d = d, x->k = k, x->exact = exact;
+    x->q = (float *)(void *)x->q_memory.end - d;
+    x->scale = (float *)(void *)x->scale_memory.end - d;
+    x->bytes = (uint8_t *)x->byte_memory.end - d;
+    x->table = (float *)(void *)x->table_memory.end - d * k;
+    for (size_t j = 0; j < d; j++) {
+        x->q[j] = random_float(exact);
+        x->scale[j] = exact ? (float)(random_bits() % 4) : random_float(false) / 64;
+        x->bytes[j] = (uint8_t)random_bits();
+    }
+    for (size_t j = 0; j < d * k; j++) x->table[j] = random_float(exact);
+}
+
+/* ---- list kernels */
+
+typedef enum { FLOATS, BYTES, NIBBLES } row_type;
+
+typedef struct {
+    const char *name;
+    row_type type;
+    void (*call)(const leann_kernels *, const data *, leann_list, float *out);
+    double (*term)(const data *, const void *row, size_t j); /* what is summed over j */
+    double largest;                                          /* of a term, with real data */
+} list_case;
+
+static double square(double v)
+{
+    return v * v;
+}
+static double as_float(const void *row, size_t j)
+{
+    return (double)((const float *)row)[j];
+}
+static double as_byte(const void *row, size_t j)
+{
+    return ((const uint8_t *)row)[j];
+}
+static unsigned as_nibble(const void *row, size_t j)
+{
+    return ((unsigned)((const uint8_t *)row)[j / 2] >> (j % 2 ? 4 : 0)) & 15u;
+}
+
+static void call_l2_f32(const leann_kernels *t, const data *x, leann_list l, float *out)
+{
+    t->l2_f32_list(x->q, l, x->d, out);
+}
+static void call_ip_f32(const leann_kernels *t, const data *x, leann_list l, float *out)
+{
+    t->ip_f32_list(x->q, l, x->d, out);
+}
+static void call_l2_u8(const leann_kernels *t, const data *x, leann_list l, float *out)
+{
+    t->l2_u8_list(x->bytes, l, x->d, out);
+}
+static void call_l2_f32_u8(const leann_kernels *t, const data *x, leann_list l, float *out)
+{
+    t->l2_f32_u8_list(x->q, l, x->d, out);
+}
+static void call_ip_f32_u8(const leann_kernels *t, const data *x, leann_list l, float *out)
+{
+    t->ip_f32_u8_list(x->q, l, x->d, out);
+}
+static void call_sq8_l2(const leann_kernels *t, const data *x, leann_list l, float *out)
+{
+    t->sq8_l2_list(x->q, x->scale, l, x->d, out);
+}
+static void call_sq8_ip(const leann_kernels *t, const data *x, leann_list l, float *out)
+{
+    t->sq8_ip_list(x->q, l, x->d, out);
+}
+static void call_sq4_l2(const leann_kernels *t, const data *x, leann_list l, float *out)
+{
+    t->sq4_l2_list(x->q, x->scale, l, x->d, out);
+}
+static void call_sq4_ip(const leann_kernels *t, const data *x, leann_list l, float *out)
+{
+    t->sq4_ip_list(x->q, l, x->d, out);
+}
+static void call_adc8(const leann_kernels *t, const data *x, leann_list l, float *out)
+{
+    t->adc8_list(x->table, x->k, l, x->d, out);
+}
+static void call_adc4(const leann_kernels *t, const data *x, leann_list l, float *out)
+{
+    t->adc4_list(x->table, l, x->d, out);
+}
+
+static double term_l2_f32(const data *x, const void *row, size_t j)
+{
+    return square((double)x->q[j] - as_float(row, j));
+}
+static double term_ip_f32(const data *x, const void *row, size_t j)
+{
+    return (double)x->q[j] * as_float(row, j);
+}
+static double term_l2_u8(const data *x, const void *row, size_t j)
+{
+    return square(x->bytes[j] - as_byte(row, j));
+}
+static double term_l2_f32_u8(const data *x, const void *row, size_t j)
+{
+    return square((double)x->q[j] - as_byte(row, j));
+}
+static double term_ip_f32_u8(const data *x, const void *row, size_t j)
+{
+    return (double)x->q[j] * as_byte(row, j);
+}
+static double term_sq8_l2(const data *x, const void *row, size_t j)
+{
+    return square((double)x->q[j] - (double)x->scale[j] * as_byte(row, j));
+}
+static double term_sq4_l2(const data *x, const void *row, size_t j)
+{
+    return square((double)x->q[j] - (double)x->scale[j] * as_nibble(row, j));
+}
+static double term_sq4_ip(const data *x, const void *row, size_t j)
+{
+    return (double)x->q[j] * as_nibble(row, j);
+}
+static double term_adc8(const data *x, const void *row, size_t j)
+{
+    return (double)x->table[j * x->k + ((const uint8_t *)row)[j]];
+}
+static double term_adc4(const data *x, const void *row, size_t j)
+{
+    return (double)x->table[j * 16 + as_nibble(row, j)];
+}
+
+static const list_case cases[] = {
+    {"l2_f32_list", FLOATS, call_l2_f32, term_l2_f32, 4},
+    {"ip_f32_list", FLOATS, call_ip_f32, term_ip_f32, 1},
+    {"l2_u8_list", BYTES, call_l2_u8, term_l2_u8, 65025},
+    {"l2_f32_u8_list", BYTES, call_l2_f32_u8, term_l2_f32_u8, 65536},
+    {"ip_f32_u8_list", BYTES, call_ip_f32_u8, term_ip_f32_u8, 255},
+    {"sq8_l2_list", BYTES, call_sq8_l2, term_sq8_l2, 25},
+    {"sq8_ip_list", BYTES, call_sq8_ip, term_ip_f32_u8, 255},
+    {"sq4_l2_list", NIBBLES, call_sq4_l2, term_sq4_l2, 2},
+    {"sq4_ip_list", NIBBLES, call_sq4_ip, term_sq4_ip, 15},
+    {"adc8_list", BYTES, call_adc8, term_adc8, 1},
+    {"adc4_list", NIBBLES, call_adc4, term_adc4, 1},
+};
+
+static size_t row_bytes(row_type type, size_t d)
+{
+    return type == FLOATS ? d * sizeof(float) : type == BYTES ? d : (d + 1) / 2;
+}
+
+/* n rows with `gap` bytes between them, the last ending at the guard. Where a byte is a code it stays below k; integers stay small. */
+static leann_list fill_rows(const data *x, const list_case *c, uint32_t n, size_t gap)
+{
+    size_t bytes = row_bytes(c->type, x->d), stride = bytes + gap;
+    char *base = x->rows_memory.end - (n ? (n - 1) * stride + bytes : 0);
+    for (uint32_t i = 0; i < n; i++)
+        for (size_t j = 0; j < (c->type == NIBBLES ? bytes : x->d); j++) {
+            char *row = base + i * stride;
+            if (c->type == FLOATS)
+                ((float *)(void *)row)[j] = random_float(x->exact);
+            else if (c->term == term_adc8)
+                row[j] = (char)(random_bits() % x->k);
+            else
+                row[j] = (char)(random_bits() & (x->exact && c->type == BYTES && c->term != term_l2_u8 ? 31 : 255));
+        }
+    return (leann_list){.base = base, .stride = stride, .n = n};
+}
+
+static const void *row_at(const leann_list *l, uint32_t i)
+{
+    return (const char *)l->base + l->stride * (l->ids ? l->ids[i] : l->first + i);
+}
+
+static bool list_fails(const leann_kernels *t, const list_case *c, const data *x, leann_list l, char *why)
+{
+    float oracle[MAX_ROWS], *out = (float *)(void *)x->out_memory.end - l.n;
+    out[-1] = 12345;
+    memset(out, 0xff, l.n * sizeof *out);
+    c->call(t, x, l, out);
+    c->call(leann_kernels_named("scalar"), x, l, oracle);
+    if (out[-1] != 12345.0f) {
+        snprintf(why, KERNELS_WHY, "%s wrote before its output (d %zu, n %u)", c->name, x->d, l.n);
+        return true;
+    }
+    double bound = x->exact || c->term == term_l2_u8 ? 0 : ((double)x->d + 4) * (double)x->d * c->largest * (double)FLT_EPSILON / 2;
+    for (uint32_t i = 0; i < l.n; i++) {
+        double want = (double)oracle[i];
+        if (bound == 0) {
+            want = 0;
+            for (size_t j = 0; j < x->d; j++) want += c->term(x, row_at(&l, i), j);
+            want = (double)(float)want;
+        }
+        if (!(fabs((double)out[i] - want) <= bound)) {
+            snprintf(why, KERNELS_WHY, "%s row %u of %u, d %zu, k %zu, %s: %.9g, not %.9g (bound %g)", c->name, i, l.n, x->d, x->k,
+                     l.ids ? "ids" : "run", (double)out[i], want, bound);
+            return true;
+        }
+        float alone; /* a row's result does not depend on its place */
+        leann_list one = {.base = row_at(&l, i), .stride = l.stride, .n = 1};
+        c->call(t, x, one, &alone);
+        if (memcmp(&alone, &out[i], sizeof alone) != 0) {
+            snprintf(why, KERNELS_WHY, "%s row %u of %u, d %zu: %.9g in the list, %.9g alone", c->name, i, l.n, x->d, (double)out[i],
+                     (double)alone);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One case at one d: lists of many lengths, runs and ids, both kinds of data. */
+static bool case_fails(const leann_kernels *t, const list_case *c, data *x, size_t d, char *why)
+{
+    static const uint32_t lengths[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 19};
+    size_t count = sizeof lengths / sizeof *lengths;
+    for (int exact = 0; exact < 2; exact++) {
+        size_t k = c->term == term_adc4 ? 16 : c->term != term_adc8 ? 1 : d % 3 == 0 ? 256 : d % 3 == 1 ? 16 : 101;
+        data_fill(x, d, k, exact);
+        for (size_t i = 0; i < count + (d == 5 || d == 384); i++) {
+            uint32_t n = i < count ? lengths[i] : MAX_ROWS, ids[MAX_ROWS];
+            leann_list l = fill_rows(x, c, n, c->type == FLOATS ? 4 * (i % 4) : i % 4);
+            if (list_fails(t, c, x, l, why)) return true;
+            if (n > 2) {
+                leann_list tail = l;
+                tail.first = 2, tail.n = n - 2;
+                if (list_fails(t, c, x, tail, why)) return true;
+            }
+            for (uint32_t r = 0; r < n; r++) ids[r] = random_bits() % n; /* any order, some twice */
+            if (n) ids[0] = n - 1;
+            l.ids = ids, l.first = 7; /* first has no meaning beside ids */
+            if (list_fails(t, c, x, l, why)) return true;
+        }
+    }
+    return false;
+}
+
+static const size_t wide[] = {96, 98, 100, 127, 128, 129, 255, 256, 257, 384, 768, 784, 960, 1023, 1024};
+
+static bool lists(const leann_kernels *t, char *why)
+{
+    bool fails = false;
+    data x = data_new();
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        for (size_t d = 0; d <= 70 && !fails; d++) fails = case_fails(t, &cases[c], &x, d, why);
+        for (size_t i = 0; i < sizeof wide / sizeof *wide && !fails; i++) fails = case_fails(t, &cases[c], &x, wide[i], why);
+    }
+    data_free(&x);
+    return !fails;
+}
+
+/* ---- pairs: against a plain loop over integers, and bit for bit against the list form over reals */
+
+static bool pair_fails(const leann_kernels *t, data *x, size_t d, bool exact, char *why)
+{
+    float got[6], want[6];
+    data_fill(x, d, 1, exact);
+    const uint8_t *bytes = fill_rows(x, &cases[3], 1, 0).base; /* small where exact */
+    double sum[6] = {0};
+    for (size_t j = 0; j < d; j++) {
+        sum[0] += term_l2_f32_u8(x, bytes, j);
+        sum[1] += term_ip_f32_u8(x, bytes, j);
+        sum[2] += (double)x->q[j] * (double)((const int8_t *)bytes)[j];
+        sum[3] += (double)x->q[j] * (double)x->q[j];
+    }
+    got[0] = t->l2_f32_u8(x->q, bytes, d), got[1] = t->ip_f32_u8(x->q, bytes, d);
+    got[2] = t->ip_f32_i8(x->q, (const int8_t *)bytes, d), got[3] = t->norm_f32(x->q, d);
+    leann_list row = {.base = bytes, .stride = d, .n = 1};
+    t->l2_f32_u8_list(x->q, row, d, &want[0]);
+    t->ip_f32_u8_list(x->q, row, d, &want[1]);
+    const float *floats = fill_rows(x, &cases[0], 1, 0).base;
+    for (size_t j = 0; j < d; j++) {
+        sum[4] += term_l2_f32(x, floats, j);
+        sum[5] += term_ip_f32(x, floats, j);
+    }
+    got[4] = t->l2_f32(x->q, floats, d), got[5] = t->ip_f32(x->q, floats, d);
+    row = (leann_list){.base = floats, .stride = 4 * d, .n = 1};
+    t->l2_f32_list(x->q, row, d, &want[4]);
+    t->ip_f32_list(x->q, row, d, &want[5]);
+    want[2] = got[2], want[3] = got[3]; /* without a list form */
+    static const char *const names[] = {"l2_f32_u8", "ip_f32_u8", "ip_f32_i8", "norm_f32", "l2_f32", "ip_f32"};
+    static const double largest[] = {65536, 255, 128, 1, 4, 1};
+    for (int i = 0; i < 6; i++) {
+        double bound = exact ? 0 : ((double)d + 4) * (double)d * largest[i] * (double)FLT_EPSILON / 2;
+        if (fabs((double)got[i] - sum[i]) <= bound && memcmp(&got[i], &want[i], sizeof *got) == 0) continue;
+        snprintf(why, KERNELS_WHY, "%s d %zu: %.9g, not %.9g (bound %g), in a list %.9g", names[i], d, (double)got[i], sum[i], bound,
+                 (double)want[i]);
+        return true;
+    }
+    return false;
+}
+
+static bool pairs(const leann_kernels *t, char *why)
+{
+    bool fails = false;
+    data x = data_new();
+    for (size_t d = 0; d <= 200 && !fails; d++) fails = pair_fails(t, &x, d, d % 2, why) || pair_fails(t, &x, d, !(d % 2), why);
+    for (size_t i = 0; i < sizeof wide / sizeof *wide && !fails; i++)
+        fails = pair_fails(t, &x, wide[i], true, why) || pair_fails(t, &x, wide[i], false, why);
+    data_free(&x);
+    return !fails;
+}
+
+/* Bytes against bytes are exact up to the largest d and the largest values. */
+static bool bytes(const leann_kernels *t, char *why)
+{
+    enum { LARGEST = 65536 };
+    guarded left = guarded_new(LARGEST), right = guarded_new(LARGEST);
+    bool fails = false;
+    for (size_t d = 0; d <= LARGEST && !fails; d = d < 300 ? d + 1 : d < 1024 ? d + 97 : d == LARGEST ? d + 1 : LARGEST)
+        for (int kind = 0; kind < 3 && !fails; kind++) {
+            uint8_t *a = (uint8_t *)left.end - d, *b = (uint8_t *)right.end - d;
+            uint32_t l2 = 0, ip = 0;
+            for (size_t j = 0; j < d; j++) {
+                a[j] = kind == 0 ? (uint8_t)random_bits() : 255;
+                b[j] = kind == 0 ? (uint8_t)random_bits() : kind == 1 ? 255 : 0;
+                l2 += (uint32_t)((a[j] - b[j]) * (a[j] - b[j]));
+                ip += (uint32_t)(a[j] * b[j]);
+            }
+            fails = t->l2_u8(a, b, d) != l2 || t->ip_u8(a, b, d) != ip;
+            if (fails)
+                snprintf(why, KERNELS_WHY, "d %zu: l2_u8 %u, not %u; ip_u8 %u, not %u", d, t->l2_u8(a, b, d), l2, t->ip_u8(a, b, d), ip);
+        }
+    guarded_free(left);
+    guarded_free(right);
+    return !fails;
+}
+
+/* ---- conversions */
+
+static uint32_t bits_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static float float_of(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static bool widening(const leann_kernels *t, char *why)
+{
+    enum { ALL = 65536 };
+    guarded in = guarded_new(ALL * 2), out = guarded_new(ALL * 4);
+    uint16_t *half = (uint16_t *)(void *)in.end - ALL;
+    float *wide_out = (float *)(void *)out.end - ALL;
+    bool fails = false;
+    for (uint32_t i = 0; i < ALL; i++) half[i] = (uint16_t)i;
+    t->f32_from_f16(half, wide_out, ALL);
+    for (uint32_t i = 0; i < ALL && !fails; i++) {
+        uint32_t exponent = i >> 10 & 31, fraction = i & 1023;
+        double size = exponent == 31 ? (double)INFINITY : exponent ? ldexp(1024 + fraction, (int)exponent - 25) : ldexp(fraction, -24);
+        uint32_t want = bits_of((float)size) | (i & 0x8000) << 16;
+        if (exponent == 31 && fraction) want = (i & 0x8000) << 16 | 0x7fc00000 | fraction << 13; /* NaN comes out quiet, payload kept */
+        fails = bits_of(wide_out[i]) != want;
+        if (fails) snprintf(why, KERNELS_WHY, "half %04x widens to %08x, not %08x", i, bits_of(wide_out[i]), want);
+    }
+    guarded_free(in);
+    guarded_free(out);
+    return !fails;
+}
+
+/* Between each two neighbouring halves: the tie goes to the even one, and what lies just beside it to the nearer one. */
+static bool narrowing(const leann_kernels *t, char *why)
+{
+    for (uint32_t h = 0; h < 0x7c00; h++) {
+        uint16_t pair[2] = {(uint16_t)h, (uint16_t)(h + 1)}, got[10];
+        float ends[2];
+        leann_kernels_named("scalar")->f32_from_f16(pair, ends, 2);
+        if (h + 1 == 0x7c00) ends[1] = 65536; /* infinity's place in the sequence */
+        float middle = (ends[0] + ends[1]) / 2;
+        float in[10] = {ends[0], nextafterf(middle, 0), middle, nextafterf(middle, INFINITY), h + 1 == 0x7c00 ? INFINITY : ends[1]};
+        uint32_t want[10] = {h, h, h + (h & 1), h + 1, h + 1};
+        for (int i = 0; i < 5; i++) in[5 + i] = -in[i], want[5 + i] = want[i] | 0x8000;
+        t->f16_from_f32(in, got, 10);
+        for (int i = 0; i < 10; i++)
+            if (got[i] != want[i]) {
+                snprintf(why, KERNELS_WHY, "%a narrows to %04x, not %04x", (double)in[i], got[i], want[i]);
+                return false;
+            }
+    }
+    static const uint32_t odd[][2] = {{0x7f800001, 0x7e00}, {0x7fc00000, 0x7e00}, {0xffffffff, 0xffff}, {0x7f802000, 0x7e01},
+                                      {0x00000001, 0x0000}, {0x807fffff, 0x8000}, {0x7f7fffff, 0x7c00}, {0xff7fffff, 0xfc00}};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        float in = float_of(odd[i][0]);
+        uint16_t got;
+        t->f16_from_f32(&in, &got, 1);
+        if (got != odd[i][1]) {
+            snprintf(why, KERNELS_WHY, "float bits %08x narrow to %04x, not %04x", odd[i][0], got, odd[i][1]);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Every count, at the end of a page: neither input nor output is passed. */
+static bool counts(const leann_kernels *t, char *why)
+{
+    enum { MOST = 70 };
+    guarded in = guarded_new(MOST * 4), out = guarded_new(MOST * 4 + 4);
+    bool fails = false;
+    for (size_t n = 0; n <= MOST && !fails; n++) {
+        uint8_t *byte = (uint8_t *)in.end - n;
+        float *wide_out = (float *)(void *)out.end - n;
+        wide_out[-1] = 7;
+        for (size_t i = 0; i < n; i++) byte[i] = (uint8_t)random_bits();
+        t->f32_from_u8(byte, wide_out, n);
+        for (size_t i = 0; i < n; i++) fails |= wide_out[i] != (float)byte[i];
+        uint16_t *half = (uint16_t *)(void *)in.end - n;
+        for (size_t i = 0; i < n; i++) half[i] = (uint16_t)(random_bits() % 0x7c00);
+        t->f32_from_f16(half, wide_out, n);
+        for (size_t i = 0; i < n; i++) {
+            float want;
+            leann_kernels_named("scalar")->f32_from_f16(half + i, &want, 1);
+            fails |= wide_out[i] != want;
+        }
+        fails |= wide_out[-1] != 7.0f;
+        float *narrow_in = (float *)(void *)in.end - n;
+        uint16_t *narrow_out = (uint16_t *)(void *)out.end - n;
+        narrow_out[-1] = 7;
+        for (size_t i = 0; i < n; i++) narrow_in[i] = random_float(false);
+        t->f16_from_f32(narrow_in, narrow_out, n);
+        for (size_t i = 0; i < n; i++) {
+            uint16_t want;
+            leann_kernels_named("scalar")->f16_from_f32(narrow_in + i, &want, 1);
+            fails |= narrow_out[i] != want;
+        }
+        fails |= narrow_out[-1] != 7;
+        if (fails) snprintf(why, KERNELS_WHY, "a conversion of %zu values", n);
+    }
+    guarded_free(in);
+    guarded_free(out);
+    return !fails;
+}
+
+/* Vectors of RFC 3720, B.4, and that of the CRC catalogues; then every length, in one piece and in two. */
+static bool checksums(const leann_kernels *t, char *why)
+{
+    uint8_t zeros[32] = {0}, ones[32], up[32], down[32];
+    memset(ones, 0xff, sizeof ones);
+    for (int i = 0; i < 32; i++) up[i] = (uint8_t)i, down[i] = (uint8_t)(31 - i);
+    const struct {
+        const void *data;
+        size_t bytes;
+        uint32_t crc;
+    } known[] = {{"123456789", 9, 0xe3069283}, {zeros, 32, 0x8a9136aa}, {ones, 32, 0x62a8ab43},
+                 {up, 32, 0x46dd794e},         {down, 32, 0x113fdb5c},  {"", 0, 0}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (t->crc32c(0, known[i].data, known[i].bytes) != known[i].crc) {
+            snprintf(why, KERNELS_WHY, "crc32c of known vector %zu: not %08x", i, known[i].crc);
+            return false;
+        }
+    guarded memory = guarded_new(200);
+    bool fails = false;
+    for (size_t n = 0; n <= 200 && !fails; n++) {
+        uint8_t *x = (uint8_t *)memory.end - n;
+        for (size_t i = 0; i < n; i++) x[i] = (uint8_t)random_bits();
+        uint32_t want = leann_kernels_named("scalar")->crc32c(0, x, n), whole = t->crc32c(0, x, n);
+        fails = whole != want || t->crc32c(t->crc32c(0, x, n / 3), x + n / 3, n - n / 3) != want;
+        if (fails) snprintf(why, KERNELS_WHY, "crc32c of %zu bytes: %08x, not %08x", n, whole, want);
+    }
+    guarded_free(memory);
+    return !fails;
+}
+
+const kernels_check kernels_checks[] = {
+    {"lists", lists},        {"pairs", pairs},      {"bytes", bytes}, {"float16 widening", widening}, {"float16 narrowing", narrowing},
+    {"every count", counts}, {"crc32c", checksums},
+};
+const size_t kernels_checks_count = sizeof kernels_checks / sizeof *kernels_checks;
