@@ -81,6 +81,9 @@ double leann_distance_f64(leann_rows a, uint32_t i, leann_rows b, uint32_t j);
  * ceil(sqrt n)-th, 0: that one; at most n - 1 is used. n = 1: 0.
  *   source  probability coverage, arXiv 2205.11320 */
 leann_status leann_coverage_radius(leann_ctx *ctx, leann_rows rows, uint32_t rank, double *tau);
+/* The same with the sample it rests on: *n rows, ascending, and the distance of each to that neighbour; both on the heap. */
+leann_status leann_coverage_sample(leann_ctx *ctx, leann_rows rows, uint32_t rank, double *tau, uint32_t *n, uint32_t **row,
+                                   double **radius);
 
 /* ---- k-means ----------------------------------------------------------------------------------------------------------------- */
 
