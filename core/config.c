@@ -116,8 +116,11 @@ static leann_value *plain_scalar(const char *s, const char **why)
         return NULL;
     }
     if (is_real(s)) {
-        *why = "it does not fit a double";
-        return real_of(s);
+        *why = "numbers go up to 1e308";
+        json_t *v = real_of(s);
+        if (!v || fabs(json_real_value(v)) <= 1e308) return v;
+        json_decref(v);
+        return NULL;
     }
     return json_string(s);
 }

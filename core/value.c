@@ -12,6 +12,7 @@
 #include <string.h>
 
 enum { MAX_DEPTH = 64, REAL_DIGITS = 15 };
+static const double MAX_REAL = 1e308; /* the largest doubles, written with 15 digits, would be read as infinities */
 
 leann_value_kind leann_value_type(const leann_value *v)
 {
@@ -49,7 +50,7 @@ leann_value *leann_value_new_int(int64_t number)
 }
 leann_value *leann_value_new_real(double number)
 {
-    return isfinite(number) ? json_real(number) : json_null();
+    return fabs(number) <= MAX_REAL ? json_real(number) : json_null();
 }
 leann_value *leann_value_new_bool(bool truth)
 {
@@ -155,16 +156,18 @@ char *leann_value_json(const leann_value *v, bool canonical, unsigned indent)
     return json_dumps(v ? v : null, flags); /* the C library's memory, which is what leann_free gives back */
 }
 
-static bool deeper_than(const json_t *v, unsigned levels)
+/* NULL, or what is wrong with a tree that jansson has read. */
+static const char *fault_of(const json_t *v, unsigned levels)
 {
-    if (!json_is_array(v) && !json_is_object(v)) return false;
-    if (levels == 0) return true;
-    for (size_t i = 0; i < json_array_size(v); i++)
-        if (deeper_than(json_array_get(v, i), levels - 1)) return true;
+    if (json_is_real(v) && !(fabs(json_real_value(v)) <= MAX_REAL)) return "a number beyond 1e308";
+    if (!json_is_array(v) && !json_is_object(v)) return NULL;
+    if (levels == 0) return "nested more than 64 levels deep";
+    const char *fault = NULL;
+    for (size_t i = 0; i < json_array_size(v) && !fault; i++) fault = fault_of(json_array_get(v, i), levels - 1);
     json_t *map = (json_t *)v;
-    for (void *at = json_object_iter(map); at; at = json_object_iter_next(map, at))
-        if (deeper_than(json_object_iter_value(at), levels - 1)) return true;
-    return false;
+    for (void *at = json_object_iter(map); at && !fault; at = json_object_iter_next(map, at))
+        fault = fault_of(json_object_iter_value(at), levels - 1);
+    return fault;
 }
 
 leann_status leann_value_parse(leann_ctx *ctx, const char *what, const char *text, size_t bytes, leann_value **out)
@@ -173,9 +176,10 @@ leann_status leann_value_parse(leann_ctx *ctx, const char *what, const char *tex
     *out = NULL;
     json_t *v = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (!v) return leann_fail(ctx, LEANN_EFORMAT, "%s:%d:%d: %s", what, error.line, error.column, error.text);
-    if (deeper_than(v, MAX_DEPTH)) {
+    const char *fault = fault_of(v, MAX_DEPTH);
+    if (fault) {
         json_decref(v);
-        return leann_fail(ctx, LEANN_EFORMAT, "%s: nested more than %d levels deep", what, MAX_DEPTH);
+        return leann_fail(ctx, LEANN_EFORMAT, "%s: %s", what, fault);
     }
     *out = v;
     return LEANN_OK;
