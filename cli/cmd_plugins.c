@@ -56,8 +56,9 @@ static leann_value *table_value(leann_ctx *ctx, const leann_param *table)
         leann_value_set(v, "type", leann_value_new_text(type_word(p->type)));
         leann_value_set(v, "range", leann_value_new_text(range ? range : ""));
         if (p->type == LEANN_P_INT || p->type == LEANN_P_REAL) {
-            leann_value_set(v, "min", leann_value_new_real(p->min));
-            leann_value_set(v, "max", leann_value_new_real(p->max));
+            bool whole = p->type == LEANN_P_INT;
+            leann_value_set(v, "min", whole ? leann_value_new_int((int64_t)p->min) : leann_value_new_real(p->min));
+            leann_value_set(v, "max", whole ? leann_value_new_int((int64_t)p->max) : leann_value_new_real(p->max));
         }
         bool none = !p->preset || strcmp(p->preset, "none-given") == 0;
         leann_value_set(v, "default", none ? leann_value_new_null() : leann_value_new_text(p->preset));

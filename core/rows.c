@@ -32,7 +32,7 @@ static void one_row(leann_rows rows, uint32_t i, float *x)
         for (uint32_t j = 0; j < rows.d; j++) x[j] = (float)((const int8_t *)row)[j];
         break;
     default:
-        assert(!"rows are F32, U8 or I8");
+        assert(false && "rows are F32, U8 or I8");
     }
 }
 
