@@ -1,0 +1,487 @@
+/* pq_book.c – product codebooks: training, coding, look-up tables and files, for pq and opq.
+ *
+ * Code: m bytes, one a sub-space; or, k <= 16, ceil(m / 2) bytes, sub-space 2s in the low half.
+ * Training: iterations n d k multiply-adds. 98 x 256 on 25,600 rows of 784: see the figures in quantizer_pq.c.
+ * File: pq.centre f32 (1, d + 1): the centre, then the unit; pq.codebook f16 (m k, width) in units.
+ *
+ * Source: Jégou, Douze & Schmid, "Product quantization for nearest neighbor search", PAMI 2011.
+ * Differs: rows are centred first, so that 16-bit centroids are as fine as the spread of the data and not as its offset; centroids
+ * are rounded to those 16 bits before anything is encoded, so that a file opened again gives the same keys.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "quant/pq_book.h"
+
+#include "core/product.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    CHUNK = 1024,   /* rows a task */
+    TILE = 16,      /* rows converted at once */
+    START_ROWS = 16 /* rows a centroid that k-means++ looks at */
+};
+
+/* ---- parameters ---------------------------------------------------------------------------------------------------------- */
+
+uint32_t leann_pq_sub_vectors(uint32_t d, const leann_pq_params *params)
+{
+    if (params->sub_vectors) return params->sub_vectors;
+    uint32_t m = (d + 7) / 8;
+    while (d % m) m++;
+    return m;
+}
+
+leann_status leann_pq_check(leann_ctx *ctx, const char *who, uint32_t d, const leann_pq_params *params)
+{
+    if (d == 0 || d > 65536) return leann_fail(ctx, LEANN_EINVAL, "%s: d is %u, not 1 to 65536", who, d);
+    uint32_t m = leann_pq_sub_vectors(d, params);
+    if (d % m == 0) return LEANN_OK;
+    char near[64];
+    uint32_t below = m < d ? m : d, above = m;
+    while (d % below) below--;
+    while (above < d && d % above) above++;
+    if (m < d)
+        snprintf(near, sizeof near, "the nearest that do are %u and %u", below, above);
+    else
+        snprintf(near, sizeof near, "the largest that does is %u", below);
+    return leann_fail(ctx, LEANN_EINVAL, "%s: sub_vectors %u does not divide d = %u; %s", who, m, d, near);
+}
+
+leann_status leann_pq_check_rows(leann_ctx *ctx, const char *who, uint64_t n, const leann_pq_params *params)
+{
+    uint32_t rows = leann_pq_training_rows(n, params), k = params->codebook_size;
+    if (rows >= k) return LEANN_OK;
+    return leann_fail(ctx, LEANN_EINVAL, "%s: codebook_size %u needs at least %u training rows; there are %u%s", who, k, k, rows,
+                      rows < n ? " (training_samples)" : "");
+}
+
+static uint32_t bytes_of(uint32_t m, uint32_t k)
+{
+    return k <= 16 ? (m + 1) / 2 : m;
+}
+
+uint32_t leann_pq_code_bytes(uint32_t d, const leann_pq_params *params)
+{
+    return bytes_of(leann_pq_sub_vectors(d, params), params->codebook_size);
+}
+
+uint32_t leann_pq_training_rows(uint64_t n, const leann_pq_params *params)
+{
+    return n < params->training_samples ? (uint32_t)n : params->training_samples;
+}
+
+leann_status leann_pq_book_new(leann_ctx *ctx, uint32_t d, const leann_pq_params *params, leann_pq_book *book)
+{
+    uint32_t m = leann_pq_sub_vectors(d, params), k = params->codebook_size;
+    assert(d % m == 0);
+    *book = (leann_pq_book){.d = d, .m = m, .k = k, .width = d / m, .pad = k <= 16 ? 16 : 256, .unit = 1};
+    book->centre = leann_alloc(ctx, d, sizeof *book->centre);
+    book->column = leann_alloc(ctx, (size_t)d * book->pad, sizeof *book->column);
+    book->norm = leann_alloc(ctx, (size_t)m * book->pad, sizeof *book->norm);
+    if (book->centre && book->column && book->norm) return LEANN_OK;
+    leann_pq_book_free(book);
+    return LEANN_ENOMEM;
+}
+
+void leann_pq_book_free(leann_pq_book *book)
+{
+    leann_free(book->centre);
+    leann_free(book->column);
+    leann_free(book->norm);
+    *book = (leann_pq_book){.d = 0};
+}
+
+static leann_codebook columns_of(const leann_pq_book *book, uint32_t s)
+{
+    return (leann_codebook){.column = book->column + (size_t)s * book->width * book->pad,
+                            .norm = book->norm + (size_t)s * book->pad,
+                            .d = book->width,
+                            .k = book->pad == 16 ? 16 : (book->k + 15) / 16 * 16,
+                            .stride = book->pad};
+}
+
+/* norm follows column. */
+static void norms(leann_pq_book *book, uint32_t s)
+{
+    const float *column = book->column + (size_t)s * book->width * book->pad;
+    float *norm = book->norm + (size_t)s * book->pad;
+    for (uint32_t c = 0; c < book->pad; c++) norm[c] = c < book->k ? 0 : INFINITY;
+    for (uint32_t t = 0; t < book->width; t++)
+        for (uint32_t c = 0; c < book->k; c++) norm[c] += column[(size_t)t * book->pad + c] * column[(size_t)t * book->pad + c];
+}
+
+/* ---- training ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    leann_rows rows;
+    double *sum; /* (chunks, d) */
+    float *x;
+    const float *centre;
+} centre_job;
+
+static leann_status widen_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
+{
+    (void)ctx;
+    const centre_job *job = arg;
+    size_t d = job->rows.d;
+    float *x = job->x + begin * d;
+    double *sum = job->sum + begin / CHUNK * d;
+    leann_rows_floats(job->rows, (uint32_t)begin, (uint32_t)(end - begin), x);
+    for (size_t i = begin; i < end; i++, x += d)
+        for (size_t j = 0; j < d; j++) sum[j] += (double)x[j];
+    return LEANN_OK;
+}
+
+static leann_status subtract_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
+{
+    (void)ctx;
+    const centre_job *job = arg;
+    size_t d = job->rows.d;
+    for (size_t i = begin; i < end; i++)
+        for (size_t j = 0; j < d; j++) job->x[i * d + j] -= job->centre[j];
+    return LEANN_OK;
+}
+
+leann_status leann_pq_book_centre(leann_ctx *ctx, leann_pq_book *book, leann_rows sample, float *x)
+{
+    size_t d = sample.d, chunks = ((size_t)sample.n + CHUNK - 1) / CHUNK;
+    centre_job job = {.rows = sample, .x = x, .centre = book->centre};
+    job.sum = leann_alloc(ctx, chunks * d, sizeof *job.sum);
+    if (!job.sum) return LEANN_ENOMEM;
+    leann_status status = leann_parallel(ctx, sample.n, CHUNK, widen_task, &job);
+    for (size_t j = 0; j < d; j++) {
+        for (size_t c = 1; c < chunks; c++) job.sum[j] += job.sum[c * d + j];
+        book->centre[j] = (float)(job.sum[j] / sample.n);
+    }
+    leann_free(job.sum);
+    return status == LEANN_OK ? leann_parallel(ctx, sample.n, CHUNK, subtract_task, &job) : status;
+}
+
+typedef struct {
+    leann_pq_book *book;
+    const float *x;
+    uint32_t n, rounds;
+    bool start;
+    float *decoded;
+} train_job;
+
+typedef struct { /* one sub-space's k-means, in a worker's scratch */
+    leann_pq_book *book;
+    uint32_t s, n;
+    float *x;      /* (n, width) */
+    float *key;    /* (n): |c|² - 2<x, c> */
+    uint8_t *code; /* (n), and the round's before */
+    uint8_t *before;
+    double *sum; /* (k, width) */
+    uint32_t *count;
+} lloyd;
+
+/* Component t of centroid c. */
+static float *cell(const lloyd *run, uint32_t c, uint32_t t)
+{
+    return run->book->column + ((size_t)run->s * run->book->width + t) * run->book->pad + c;
+}
+
+static void place(const lloyd *run, uint32_t c, const float *x)
+{
+    for (uint32_t t = 0; t < run->book->width; t++) *cell(run, c, t) = x[t];
+}
+
+/* k-means++ on evenly spaced rows, START_ROWS a centroid: rows come in random order already. */
+static leann_status seed(leann_ctx *ctx, lloyd *run)
+{
+    const leann_kernels *kernels = leann_kernels_get();
+    uint32_t k = run->book->k, width = run->book->width, n = run->n < START_ROWS * k ? run->n : START_ROWS * k;
+    size_t mark = leann_scratch_mark(ctx), step = run->n / n;
+    float *near = leann_scratch(ctx, n * sizeof *near), *key = leann_scratch(ctx, n * sizeof *key);
+    if (!near || !key) return LEANN_ENOMEM;
+    leann_rng rng = leann_rng_at(leann_ctx_seed(ctx), "pq", run->s);
+    uint32_t pick = leann_rng_below(&rng, n);
+    for (uint32_t i = 0; i < n; i++) near[i] = INFINITY;
+    for (uint32_t c = 0; c < k; c++) {
+        const float *centroid = run->x + pick * step * width;
+        place(run, c, centroid);
+        leann_list list = {.base = run->x, .stride = step * width * sizeof *run->x, .n = n};
+        kernels->l2_f32_list(centroid, list, width, key);
+        double total = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            near[i] = key[i] < near[i] ? key[i] : near[i];
+            total += (double)near[i];
+        }
+        double at = leann_rng_real(&rng) * total;
+        pick = leann_rng_below(&rng, n); /* stands where all distances are 0 */
+        for (uint32_t i = 0; i < n && total > 0; i++) {
+            if (near[i] > 0) pick = i;
+            at -= (double)near[i];
+            if (at < 0) break;
+        }
+    }
+    leann_scratch_reset(ctx, mark);
+    return LEANN_OK;
+}
+
+/* Empty centroids take the rows worst served. */
+static void refill(lloyd *run)
+{
+    uint32_t width = run->book->width;
+    for (uint32_t c = 0, ready = 0; c < run->book->k; c++) {
+        if (run->count[c]) continue;
+        if (!ready++)
+            for (uint32_t i = 0; i < run->n; i++)
+                for (uint32_t t = 0; t < width; t++) run->key[i] += run->x[(size_t)i * width + t] * run->x[(size_t)i * width + t];
+        uint32_t worst = 0;
+        for (uint32_t i = 1; i < run->n; i++) worst = run->key[i] > run->key[worst] ? i : worst;
+        if (!(run->key[worst] > 0)) return; /* fewer distinct rows than centroids */
+        place(run, c, run->x + (size_t)worst * width);
+        run->key[worst] = 0;
+    }
+}
+
+static void means(lloyd *run)
+{
+    uint32_t k = run->book->k, width = run->book->width;
+    memset(run->sum, 0, (size_t)k * width * sizeof *run->sum);
+    memset(run->count, 0, k * sizeof *run->count);
+    for (uint32_t i = 0; i < run->n; i++) {
+        double *sum = run->sum + (size_t)run->code[i] * width;
+        const float *x = run->x + (size_t)i * width;
+        for (uint32_t t = 0; t < width; t++) sum[t] += (double)x[t];
+        run->count[run->code[i]]++;
+    }
+    for (uint32_t c = 0; c < k; c++)
+        for (uint32_t t = 0; t < width && run->count[c]; t++) *cell(run, c, t) = (float)(run->sum[(size_t)c * width + t] / run->count[c]);
+    refill(run);
+}
+
+static void assign(lloyd *run)
+{
+    norms(run->book, run->s);
+    leann_kernels_get()->codebook_nearest(columns_of(run->book, run->s), run->x, run->book->width * sizeof *run->x, run->n, run->code,
+                                          run->key);
+}
+
+static leann_status train_one(leann_ctx *ctx, const train_job *job, uint32_t s)
+{
+    leann_pq_book *book = job->book;
+    lloyd run = {.book = book, .s = s, .n = job->n};
+    size_t n = job->n, width = book->width, mark = leann_scratch_mark(ctx);
+    run.x = leann_scratch(ctx, n * width * sizeof *run.x);
+    run.key = leann_scratch(ctx, n * sizeof *run.key);
+    run.code = leann_scratch(ctx, n);
+    run.before = leann_scratch(ctx, n);
+    run.sum = leann_scratch(ctx, book->k * width * sizeof *run.sum);
+    run.count = leann_scratch(ctx, book->k * sizeof *run.count);
+    if (!run.x || !run.key || !run.code || !run.before || !run.sum || !run.count) return LEANN_ENOMEM;
+    for (size_t i = 0; i < n; i++) memcpy(run.x + i * width, job->x + i * book->d + s * width, width * sizeof *run.x);
+    leann_status status = job->start ? seed(ctx, &run) : LEANN_OK;
+    if (status != LEANN_OK) return status;
+    for (uint32_t round = 0; round < job->rounds; round++) {
+        if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
+        assign(&run);
+        if (round && memcmp(run.code, run.before, n) == 0) break;
+        means(&run);
+        memcpy(run.before, run.code, n);
+    }
+    norms(book, s);
+    for (size_t i = 0; job->decoded && i < n; i++)
+        for (uint32_t t = 0; t < width; t++) job->decoded[i * book->d + s * width + t] = *cell(&run, run.code[i], t);
+    leann_scratch_reset(ctx, mark);
+    return LEANN_OK;
+}
+
+static leann_status train_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
+{
+    leann_status status = LEANN_OK;
+    for (size_t s = begin; s < end && status == LEANN_OK; s++) status = train_one(ctx, arg, (uint32_t)s);
+    return status;
+}
+
+leann_status leann_pq_book_train(leann_ctx *ctx, leann_pq_book *book, const float *x, uint32_t n, bool start, uint32_t rounds,
+                                 float *decoded)
+{
+    assert(n >= book->k && rounds > 0);
+    train_job job = {.book = book, .x = x, .n = n, .rounds = rounds, .start = start, .decoded = decoded};
+    return leann_parallel(ctx, book->m, 1, train_task, &job);
+}
+
+/* Components as halves: unit is a power of two, so both directions are exact once rounded. */
+static void to_halves(const leann_pq_book *book, uint32_t s, uint32_t t, uint16_t *half)
+{
+    float scaled[256];
+    const float *column = book->column + ((size_t)s * book->width + t) * book->pad;
+    for (uint32_t c = 0; c < book->k; c++) scaled[c] = column[c] / book->unit;
+    leann_kernels_get()->f16_from_f32(scaled, half, book->k);
+}
+
+static void from_halves(leann_pq_book *book, uint32_t s, uint32_t t, const uint16_t *half)
+{
+    float *column = book->column + ((size_t)s * book->width + t) * book->pad;
+    leann_kernels_get()->f32_from_f16(half, column, book->k);
+    for (uint32_t c = 0; c < book->k; c++) column[c] *= book->unit;
+}
+
+void leann_pq_book_round(leann_pq_book *book)
+{
+    uint16_t half[256];
+    float most = 0;
+    int exponent = 0;
+    for (size_t i = 0; i < (size_t)book->d * book->pad; i++) most = fmaxf(most, fabsf(book->column[i]));
+    (void)frexpf(most, &exponent);
+    book->unit = most > 0 && isfinite(most) ? ldexpf(1, exponent < -85 ? -100 : exponent - 15) : 1; /* most is at most 2^15 units */
+    for (uint32_t s = 0; s < book->m; s++) {
+        for (uint32_t t = 0; t < book->width; t++) {
+            to_halves(book, s, t, half);
+            from_halves(book, s, t, half);
+        }
+        norms(book, s);
+    }
+}
+
+/* ---- codes ---------------------------------------------------------------------------------------------------------------- */
+
+leann_status leann_pq_book_encode(leann_ctx *ctx, const leann_pq_book *book, const float *x, uint32_t n, uint8_t *code, size_t stride)
+{
+    size_t mark = leann_scratch_mark(ctx);
+    uint8_t *one = leann_scratch(ctx, n);
+    if (!one) return LEANN_ENOMEM;
+    const leann_kernels *kernels = leann_kernels_get();
+    for (uint32_t s = 0; s < book->m; s++) {
+        kernels->codebook_nearest(columns_of(book, s), x + (size_t)s * book->width, book->d * sizeof *x, n, one, NULL);
+        if (book->pad == 256)
+            for (uint32_t i = 0; i < n; i++) code[i * stride + s] = one[i];
+        else if (s % 2 == 0)
+            for (uint32_t i = 0; i < n; i++) code[i * stride + s / 2] = one[i];
+        else
+            for (uint32_t i = 0; i < n; i++) code[i * stride + s / 2] = (uint8_t)(code[i * stride + s / 2] | one[i] << 4);
+    }
+    leann_scratch_reset(ctx, mark);
+    return LEANN_OK;
+}
+
+static uint8_t code_at(const leann_pq_book *book, const uint8_t *code, uint32_t s)
+{
+    return book->pad == 256 ? code[s] : s & 1 ? code[s >> 1] >> 4 : code[s >> 1] & 15;
+}
+
+void leann_pq_book_decode(const leann_pq_book *book, const uint8_t *code, size_t stride, uint32_t n, float *x)
+{
+    for (uint32_t i = 0; i < n; i++, code += stride)
+        for (uint32_t s = 0; s < book->m; s++) {
+            const float *column = book->column + (size_t)s * book->width * book->pad + code_at(book, code, s);
+            for (uint32_t t = 0; t < book->width; t++) *x++ = column[(size_t)t * book->pad];
+        }
+}
+
+typedef struct {
+    leann_scorer scorer;
+    const leann_pq_book *book;
+    const leann_kernels *kernels;
+    const leann_codes *codes;
+    const float *base, *table; /* table (m, pad) */
+    float constant;
+} book_scorer;
+
+static void book_score(leann_scorer *scorer, leann_span span, float cut, float *key, float *low)
+{
+    (void)cut, (void)low;
+    book_scorer *self = (book_scorer *)scorer;
+    leann_list list = leann_codes_list(self->codes, span, 0);
+    if (self->book->pad == 16)
+        self->kernels->adc4_list(self->table, list, self->book->m, key);
+    else
+        self->kernels->adc8_list(self->table, 256, list, self->book->m, key);
+    leann_codes_finish(self->codes, self->base, span, self->constant, key);
+    scorer->dist_comps += span.n;
+}
+
+/* Plain L2: |q - µ - c|² = |q - µ|² + sum of (|c|² - 2<q - µ, c>). Else factor <q, µ + c>, factor -1 (inner product) or -2. */
+leann_scorer *leann_pq_book_scorer(const leann_pq_book *book, leann_ctx *ctx, const leann_codes *codes, const float *q, const float *centre,
+                                   const float *base)
+{
+    book_scorer *scorer = leann_scratch(ctx, sizeof *scorer);
+    float *table = leann_scratch(ctx, (size_t)book->m * book->pad * sizeof *table), *own = leann_scratch(ctx, book->d * sizeof *own);
+    if (!scorer || !table || !own) return NULL;
+    *scorer = (book_scorer){
+        .scorer = {.score = book_score}, .book = book, .kernels = leann_kernels_get(), .codes = codes, .base = base, .table = table};
+    bool squares = !base && codes->space != LEANN_IP;
+    float factor = codes->space == LEANN_IP ? -1 : -2;
+    for (uint32_t j = 0; j < book->d; j++) own[j] = squares ? q[j] - centre[j] : q[j];
+    scorer->constant = squares ? scorer->kernels->norm_f32(own, book->d) : factor * scorer->kernels->ip_f32(q, centre, book->d);
+    for (uint32_t s = 0; s < book->m; s++) {
+        leann_codebook columns = columns_of(book, s);
+        columns.k = book->pad;
+        if (!squares) columns.norm = NULL;
+        scorer->kernels->codebook_table(columns, own + (size_t)s * book->width, factor, table + (size_t)s * book->pad);
+    }
+    return &scorer->scorer;
+}
+
+/* ---- files ---------------------------------------------------------------------------------------------------------------- */
+
+leann_status leann_pq_book_save(const leann_pq_book *book, leann_writer *w)
+{
+    size_t k = book->k, width = book->width;
+    uint16_t *half = leann_alloc(leann_writer_ctx(w), book->m * k * width, sizeof *half), column[256];
+    float *centre = leann_alloc(leann_writer_ctx(w), book->d + 1, sizeof *centre);
+    leann_status status = LEANN_ENOMEM;
+    if (!half || !centre) goto done;
+    memcpy(centre, book->centre, book->d * sizeof *centre);
+    centre[book->d] = book->unit;
+    for (uint32_t s = 0; s < book->m; s++)
+        for (uint32_t t = 0; t < width; t++) {
+            to_halves(book, s, t, column);
+            for (size_t c = 0; c < k; c++) half[(s * k + c) * width + t] = column[c];
+        }
+    status = leann_writer_add(w, "pq.centre", LEANN_PART_CODEBOOKS, LEANN_F32, 1, (book->d + 1) * sizeof *centre, centre);
+    if (status == LEANN_OK)
+        status = leann_writer_add(w, "pq.codebook", LEANN_PART_CODEBOOKS, LEANN_F16, book->m * k, width * sizeof *half, half);
+done:
+    leann_free(half);
+    leann_free(centre);
+    return status;
+}
+
+leann_status leann_pq_book_open(leann_ctx *ctx, const leann_reader *r, uint32_t d, const leann_pq_params *params, leann_pq_book *book)
+{
+    const void *centre_data = NULL, *half_data = NULL;
+    uint32_t m = leann_pq_sub_vectors(d, params), k = params->codebook_size, width = d / m;
+    leann_status status = leann_reader_need(ctx, r, "pq.centre", LEANN_F32, 1, ((uint64_t)d + 1) * sizeof(float), &centre_data);
+    if (status == LEANN_OK)
+        status = leann_reader_need(ctx, r, "pq.codebook", LEANN_F16, (uint64_t)m * k, width * sizeof(uint16_t), &half_data);
+    if (status == LEANN_OK) status = leann_pq_book_new(ctx, d, params, book);
+    if (status != LEANN_OK) return status;
+    const float *centre = centre_data;
+    const uint16_t *half = half_data;
+    uint16_t column[256];
+    for (uint32_t j = 0; j <= d; j++)
+        if (!isfinite(centre[j])) {
+            status = leann_fail(ctx, LEANN_EFORMAT, "pq.centre: value %u is %g; it must be finite", j, (double)centre[j]);
+            goto done;
+        }
+    memcpy(book->centre, centre, d * sizeof *centre);
+    book->unit = centre[d];
+    for (uint32_t s = 0; s < m; s++) {
+        for (uint32_t t = 0; t < width; t++) {
+            for (uint32_t c = 0; c < k; c++) column[c] = half[((size_t)s * k + c) * width + t];
+            from_halves(book, s, t, column);
+            for (uint32_t c = 0; c < k; c++)
+                if (!isfinite(*(book->column + ((size_t)s * width + t) * book->pad + c))) {
+                    status = leann_fail(ctx, LEANN_EFORMAT, "pq.codebook: centroid %u of sub-space %u is not finite", c, s);
+                    goto done;
+                }
+        }
+        norms(book, s);
+    }
+done:
+    if (status != LEANN_OK) leann_pq_book_free(book);
+    return status;
+}
+
+void leann_pq_book_predict(uint32_t d, const leann_pq_params *params, leann_ledger *ledger)
+{
+    leann_ledger_add(ledger, LEANN_PART_CODEBOOKS, ((uint64_t)d + 1) * sizeof(float));
+    leann_ledger_add(ledger, LEANN_PART_CODEBOOKS, (uint64_t)d * params->codebook_size * sizeof(uint16_t));
+}

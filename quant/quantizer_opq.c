@@ -1,0 +1,309 @@
+/* quantizer_opq.c – optimised product quantisation: pq after a rotation (d, d) that fits the rows to the sub-spaces.
+ *
+ * Code, look-up tables and codebooks: pq_book.c. Training: turns times two products n d², one k-means round and one SVD in O(d³);
+ * then pq's own rounds. Encoding costs d² multiply-adds a row more than pq, a query's table d² once.
+ * File: opq.rotation f16 (d, d), row r the direction of turned component r; and pq's sections.
+ *
+ * Source: Ge, He, Ke & Sun, "Optimized product quantization", PAMI 2014 (CVPR 2013), the non-parametric algorithm.
+ * Differs: rows are centred first. The rotation is kept in 16 bits and made orthogonal again to float precision by one Newton-Schulz
+ * step (Higham 1986) when training ends and when a file is opened, in the same way, so that keys in turned and in plain coordinates agree.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "core/product.h"
+#include "quant/pq_book.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+extern const leann_quantizer_type leann_quantizer_opq;
+
+enum {
+    TILE = 256,   /* rows a task turns or encodes at once */
+    COLUMNS = 64, /* rows of a (d, d) matrix a task makes */
+    SETTLE = 4    /* k-means rounds before the first rotation */
+};
+
+typedef struct {
+    uint32_t sub_vectors, codebook_size, training_samples, iterations, turns;
+} opq_params;
+
+static const leann_param opq_table[] = {LEANN_PQ_PARAMS(opq_params), LEANN_PARAM_INT(opq_params, turns, 1, 1000, "10", "rotations fitted"),
+                                        LEANN_PARAM_END};
+
+static leann_pq_params book_params(const void *params)
+{
+    const opq_params *p = params;
+    return (leann_pq_params){p->sub_vectors, p->codebook_size, p->training_samples, p->iterations};
+}
+
+typedef struct {
+    leann_quantizer common;
+    leann_pq_book book; /* of turned rows; its centre is in plain coordinates */
+    uint16_t *half;     /* (d, d) the rotation as a file keeps it */
+    float *rotation;    /* (d, d): y = R x */
+    float *centre;      /* (d): R times the book's centre */
+} opq;
+
+static leann_status opq_check(leann_ctx *ctx, uint64_t n, uint32_t d, const void *params)
+{
+    leann_pq_params p = book_params(params);
+    if (d > 16384) return leann_fail(ctx, LEANN_EINVAL, "opq: d is %u; a rotation of more than 16384 x 16384 is not kept", d);
+    leann_status status = leann_pq_check(ctx, "opq", d, &p);
+    return status == LEANN_OK ? leann_pq_check_rows(ctx, "opq", n, &p) : status;
+}
+
+static void opq_free(leann_quantizer *base)
+{
+    opq *self = (opq *)base;
+    if (!self) return;
+    leann_pq_book_free(&self->book);
+    leann_free(self->half);
+    leann_free(self->rotation);
+    leann_free(self->centre);
+    leann_free(self);
+}
+
+/* All but the book. */
+static opq *opq_new(leann_ctx *ctx, uint32_t d, const leann_pq_params *params)
+{
+    opq *self = leann_alloc(ctx, 1, sizeof *self);
+    if (!self) return NULL;
+    self->common = (leann_quantizer){.type = &leann_quantizer_opq, .d = d, .code_bytes = leann_pq_code_bytes(d, params)};
+    self->half = leann_alloc(ctx, (size_t)d * d, sizeof *self->half);
+    self->rotation = leann_alloc(ctx, (size_t)d * d, sizeof *self->rotation);
+    self->centre = leann_alloc(ctx, d, sizeof *self->centre);
+    if (self->half && self->rotation && self->centre) return self;
+    opq_free((leann_quantizer *)self);
+    return NULL;
+}
+
+/* From half and the book's centre: the rotation in floats, orthogonal again by one step R (3 I - R^T R) / 2, and the turned centre. */
+static leann_status unfold(leann_ctx *ctx, opq *self)
+{
+    size_t d = self->common.d;
+    float *gram = leann_alloc(ctx, d * d, sizeof *gram), *rough = leann_alloc(ctx, d * d, sizeof *rough);
+    leann_status status = LEANN_ENOMEM;
+    if (!gram || !rough) goto done;
+    leann_kernels_get()->f32_from_f16(self->half, rough, d * d);
+    leann_gemm_tn(d, d, d, 1, rough, d, rough, d, 0, gram, d);
+    for (size_t i = 0; i < d * d; i++) {
+        float off = fabsf(gram[i] - (i % (d + 1) == 0 ? 1 : 0));
+        if (off < 0.05F) continue; /* halves give at most 1e-3 */
+        status =
+            leann_fail(ctx, LEANN_EFORMAT, "opq.rotation: columns %zu and %zu are off by %g from orthonormal", i / d, i % d, (double)off);
+        goto done;
+    }
+    memcpy(self->rotation, rough, d * d * sizeof *rough);
+    leann_gemm_nn(d, d, d, -0.5F, rough, d, gram, d, 1.5F, self->rotation, d);
+    leann_gemm_nt(1, d, d, 1, self->book.centre, d, self->rotation, d, 0, self->centre, d);
+    status = LEANN_OK;
+done:
+    leann_free(gram);
+    leann_free(rough);
+    return status;
+}
+
+/* ---- training ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    size_t n, d;
+    const float *x, *decoded, *rotation; /* (n, d), (n, d), (d, d) */
+    float *turned, *cross;               /* (n, d), (d, d) */
+} turn_job;
+
+static leann_status turn_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
+{
+    (void)ctx;
+    const turn_job *job = arg;
+    size_t d = job->d;
+    leann_gemm_nt(end - begin, d, d, 1, job->x + begin * d, d, job->rotation, d, 0, job->turned + begin * d, d);
+    return LEANN_OK;
+}
+
+/* Rows [begin, end) of decoded^T x. */
+static leann_status cross_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
+{
+    (void)ctx;
+    const turn_job *job = arg;
+    size_t d = job->d;
+    leann_gemm_tn(end - begin, d, job->n, 1, job->decoded + begin, d, job->x, d, 0, job->cross + begin * d, d);
+    return LEANN_OK;
+}
+
+/* Alternates codebooks for the rotation and the rotation for the codebooks: R = argmin |X R^T - Ŷ|, the orthogonal factor of Ŷ^T X. */
+static leann_status fit(leann_ctx *ctx, opq *self, const float *x, uint32_t n, const opq_params *p)
+{
+    size_t d = self->common.d;
+    float *turned = leann_alloc(ctx, n * d, sizeof *turned), *decoded = leann_alloc(ctx, n * d, sizeof *decoded);
+    float *cross = leann_alloc(ctx, d * d, sizeof *cross);
+    turn_job job = {.n = n, .d = d, .x = x, .decoded = decoded, .rotation = self->rotation, .turned = turned, .cross = cross};
+    leann_status status = turned && decoded && cross ? LEANN_OK : LEANN_ENOMEM;
+    if (status != LEANN_OK) goto done;
+    for (size_t i = 0; i < d * d; i++) self->rotation[i] = i % (d + 1) == 0;
+    for (uint32_t turn = 0; turn < p->turns; turn++) {
+        leann_ctx_progress(ctx, "rotation", turn, p->turns);
+        status = leann_parallel(ctx, n, TILE, turn_task, &job);
+        if (status == LEANN_OK) status = leann_pq_book_train(ctx, &self->book, turned, n, turn == 0, turn == 0 ? SETTLE : 1, decoded);
+        if (status == LEANN_OK) status = leann_parallel(ctx, d, COLUMNS, cross_task, &job);
+        if (status == LEANN_OK) status = leann_procrustes(ctx, d, cross, self->rotation);
+        if (status != LEANN_OK) goto done;
+    }
+    leann_ctx_progress(ctx, "rotation", p->turns, p->turns);
+    leann_kernels_get()->f16_from_f32(self->rotation, self->half, d * d);
+    status = unfold(ctx, self);
+    if (status == LEANN_OK) status = leann_parallel(ctx, n, TILE, turn_task, &job);
+    if (status == LEANN_OK) status = leann_pq_book_train(ctx, &self->book, turned, n, false, p->iterations, NULL);
+    if (status == LEANN_OK) leann_pq_book_round(&self->book);
+done:
+    leann_free(turned);
+    leann_free(decoded);
+    leann_free(cross);
+    return status;
+}
+
+static leann_status opq_train(leann_ctx *ctx, leann_rows sample, const void *params, leann_quantizer **out)
+{
+    leann_pq_params p = book_params(params);
+    leann_status status = opq_check(ctx, sample.n, sample.d, params);
+    if (status != LEANN_OK) return status;
+    float *x = leann_alloc(ctx, (size_t)sample.n * sample.d, sizeof *x);
+    opq *self = opq_new(ctx, sample.d, &p);
+    status = x && self ? leann_pq_book_new(ctx, sample.d, &p, &self->book) : LEANN_ENOMEM;
+    if (status == LEANN_OK) status = leann_pq_book_centre(ctx, &self->book, sample, x);
+    if (status == LEANN_OK) status = fit(ctx, self, x, sample.n, params);
+    leann_free(x);
+    if (status == LEANN_OK)
+        *out = &self->common;
+    else
+        opq_free((leann_quantizer *)self);
+    return status;
+}
+
+/* ---- codes ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const opq *self;
+    leann_rows rows;
+    uint8_t *code;
+} encode_job;
+
+static leann_status encode_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
+{
+    const encode_job *job = arg;
+    const leann_pq_book *book = &job->self->book;
+    uint32_t n = (uint32_t)(end - begin);
+    size_t d = book->d, mark = leann_scratch_mark(ctx), stride = job->self->common.code_bytes;
+    float *x = leann_scratch(ctx, n * d * sizeof *x), *turned = leann_scratch(ctx, n * d * sizeof *turned);
+    if (!x || !turned) return LEANN_ENOMEM;
+    leann_rows_floats(job->rows, (uint32_t)begin, n, x);
+    for (uint32_t i = 0; i < n; i++)
+        for (size_t j = 0; j < d; j++) x[i * d + j] -= book->centre[j];
+    leann_gemm_nt(n, d, d, 1, x, d, job->self->rotation, d, 0, turned, d);
+    leann_status status = leann_pq_book_encode(ctx, book, turned, n, job->code + begin * stride, stride);
+    leann_scratch_reset(ctx, mark);
+    return status;
+}
+
+static leann_status opq_encode(leann_ctx *ctx, const leann_quantizer *base, leann_rows rows, uint8_t *code)
+{
+    assert(rows.d == base->d);
+    encode_job job = {.self = (const opq *)base, .rows = rows, .code = code};
+    return leann_parallel(ctx, rows.n, TILE, encode_task, &job);
+}
+
+static void opq_decode(const leann_quantizer *base, leann_ctx *ctx, const uint8_t *code, size_t stride, uint32_t n, float *x)
+{
+    const opq *self = (const opq *)base;
+    size_t d = base->d, mark = leann_scratch_mark(ctx);
+    float *turned = leann_scratch(ctx, (n < TILE ? n : TILE) * d * sizeof *turned);
+    for (uint32_t i = 0; i < n; i += TILE) {
+        uint32_t rows = n - i < TILE ? n - i : TILE;
+        for (uint32_t r = 0; r < rows; r++) memcpy(x + (i + r) * d, self->book.centre, d * sizeof *x);
+        if (!turned) continue; /* the context says why */
+        leann_pq_book_decode(&self->book, code + i * stride, stride, rows, turned);
+        leann_gemm_nn(rows, d, d, 1, turned, d, self->rotation, d, 1, x + i * d, d);
+    }
+    leann_scratch_reset(ctx, mark);
+}
+
+static leann_scorer *opq_prepare(const leann_quantizer *base, leann_ctx *ctx, const leann_codes *codes, const float *q, const float *keys)
+{
+    const opq *self = (const opq *)base;
+    float *turned = leann_scratch(ctx, base->d * sizeof *turned);
+    if (!turned) return NULL;
+    leann_list rows = {.base = self->rotation, .stride = base->d * sizeof *turned, .n = base->d};
+    leann_kernels_get()->ip_f32_list(q, rows, base->d, turned);
+    return leann_pq_book_scorer(&self->book, ctx, codes, turned, self->centre, keys);
+}
+
+/* ---- files ---------------------------------------------------------------------------------------------------------------- */
+
+static leann_status opq_save(const leann_quantizer *base, leann_writer *w)
+{
+    const opq *self = (const opq *)base;
+    uint64_t d = base->d;
+    leann_status status = leann_writer_add(w, "opq.rotation", LEANN_PART_CODEBOOKS, LEANN_F16, d, d * sizeof *self->half, self->half);
+    return status == LEANN_OK ? leann_pq_book_save(&self->book, w) : status;
+}
+
+static leann_status opq_open(leann_ctx *ctx, const leann_reader *r, uint32_t d, const void *params, leann_quantizer **out)
+{
+    leann_pq_params p = book_params(params);
+    const void *half = NULL;
+    leann_status status = opq_check(ctx, p.codebook_size, d, params);
+    if (status == LEANN_OK) status = leann_reader_need(ctx, r, "opq.rotation", LEANN_F16, d, d * sizeof(uint16_t), &half);
+    if (status != LEANN_OK) return status;
+    opq *self = opq_new(ctx, d, &p);
+    status = self ? leann_pq_book_open(ctx, r, d, &p, &self->book) : LEANN_ENOMEM;
+    if (status == LEANN_OK) {
+        memcpy(self->half, half, (size_t)d * d * sizeof *self->half);
+        status = unfold(ctx, self);
+    }
+    if (status == LEANN_OK)
+        *out = &self->common;
+    else
+        opq_free((leann_quantizer *)self);
+    return status;
+}
+
+static uint32_t opq_code_bytes(uint32_t d, const void *params)
+{
+    leann_pq_params p = book_params(params);
+    return leann_pq_code_bytes(d, &p);
+}
+
+static void opq_predict(uint64_t n, uint32_t d, const void *params, leann_ledger *ledger)
+{
+    leann_pq_params p = book_params(params);
+    (void)n;
+    leann_ledger_add(ledger, LEANN_PART_CODEBOOKS, (uint64_t)d * d * sizeof(uint16_t));
+    leann_pq_book_predict(d, &p, ledger);
+}
+
+static uint32_t opq_training_rows(uint64_t n, uint32_t d, const void *params)
+{
+    leann_pq_params p = book_params(params);
+    (void)d;
+    return leann_pq_training_rows(n, &p);
+}
+
+const leann_quantizer_type leann_quantizer_opq = {
+    .common = {.name = "opq",
+               .revision = 1,
+               .about = "product quantisation after a learned rotation",
+               .source = "Ge, He, Ke & Sun 2013 (CVPR), the non-parametric algorithm",
+               .params = opq_table,
+               .params_size = sizeof(opq_params)},
+    .train = opq_train,
+    .encode = opq_encode,
+    .decode = opq_decode,
+    .prepare = opq_prepare,
+    .save = opq_save,
+    .open = opq_open,
+    .free = opq_free,
+    .check = opq_check,
+    .code_bytes = opq_code_bytes,
+    .predict = opq_predict,
+    .training_rows = opq_training_rows,
+};

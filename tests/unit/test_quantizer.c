@@ -1,0 +1,578 @@
+/* Every quantiser: what a scorer says is the distance to what decode gives, plain and residual; files, threads, odd data, bad input.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "core/product.h"
+#include "core/quantizer.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { N = 700, D = 24, LISTS = 9 };
+
+/* most: relative error allowed on the data below, and that a working quantiser is well under. */
+static const struct {
+    const char *config;
+    double most;
+} kinds[] = {
+    {"none", 1e-12},
+    {"sq", 3e-4},
+    {"{sq: {bounds: global}}", 3e-4},
+    {"{sq: {bounds: local}}", 3e-4},
+    {"{sq: {bits: 4}}", 0.03},
+    {"{sq: {bits: 4, bounds: global}}", 0.05},
+    {"{sq: {bits: 4, bounds: local}}", 0.05},
+    {"{pq: {sub_vectors: 6, codebook_size: 64}}", 0.3},
+    {"{pq: {sub_vectors: 12, codebook_size: 200}}", 0.1},
+    {"{pq: {sub_vectors: 8, codebook_size: 16}}", 0.4},
+    {"{pq: {sub_vectors: 3, codebook_size: 5}}", 0.9},
+    {"{opq: {sub_vectors: 6, codebook_size: 64, turns: 4}}", 0.3},
+    {"{opq: {sub_vectors: 12, codebook_size: 16, turns: 4}}", 0.4},
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+typedef struct {
+    leann_choice choice;
+    const leann_quantizer_type *type;
+    leann_quantizer *quantizer;
+    uint8_t *code;
+} trained;
+
+static leann_choice choose(leann_ctx *ctx, const char *config)
+{
+    leann_value *given = NULL;
+    leann_choice choice = {0};
+    assert_int_equal(leann_config_parse(ctx, "test", config, strlen(config), &given), LEANN_OK);
+    assert_int_equal(leann_choice_new(ctx, "quantizer", given, &choice), LEANN_OK);
+    leann_value_free(given);
+    return choice;
+}
+
+static trained build(leann_ctx *ctx, const char *config, leann_rows rows)
+{
+    trained t = {.choice = choose(ctx, config)};
+    t.type = (const leann_quantizer_type *)(const void *)t.choice.plugin;
+    if (t.type->check(ctx, rows.n, rows.d, t.choice.params) != LEANN_OK) fail_msg("%s: %s", config, leann_ctx_error(ctx));
+    leann_rows sample = rows;
+    sample.n = t.type->training_rows(rows.n, rows.d, t.choice.params);
+    assert_in_range(sample.n, 1, rows.n);
+    if (t.type->train(ctx, sample, t.choice.params, &t.quantizer) != LEANN_OK) fail_msg("%s: %s", config, leann_ctx_error(ctx));
+    assert_int_equal(t.quantizer->code_bytes, t.type->code_bytes(rows.d, t.choice.params));
+    assert_int_equal(t.quantizer->d, rows.d);
+    t.code = leann_alloc(ctx, rows.n, t.quantizer->code_bytes);
+    assert_int_equal(t.type->encode(ctx, t.quantizer, rows, t.code), LEANN_OK);
+    return t;
+}
+
+static void drop(trained *t)
+{
+    leann_quantizer_free(t->quantizer);
+    leann_choice_free(t->choice);
+    leann_free(t->code);
+}
+
+/* Overlapping clusters away from the origin, dimensions of unequal spread. */
+static leann_rows data(float *x, uint32_t n, uint32_t d)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        leann_rng rng = leann_rng_at(7, "rows", i), centre = leann_rng_at(7, "centre", leann_rng_below(&rng, 12));
+        for (uint32_t j = 0; j < d; j++)
+            x[i * d + j] = (float)(3 + (1 + j % 5) * (leann_rng_normal(&centre) + 0.3 * leann_rng_normal(&rng)));
+    }
+    return (leann_rows){.base = x, .stride = d * sizeof *x, .n = n, .d = d, .type = LEANN_F32, .space = LEANN_L2};
+}
+
+static double l2(const float *a, const float *b, uint32_t d)
+{
+    double sum = 0;
+    for (uint32_t j = 0; j < d; j++) sum += ((double)a[j] - (double)b[j]) * ((double)a[j] - (double)b[j]);
+    return sum;
+}
+
+static double ip(const float *a, const float *b, uint32_t d)
+{
+    double sum = 0;
+    for (uint32_t j = 0; j < d; j++) sum += (double)a[j] * (double)b[j];
+    return sum;
+}
+
+static double relative_error(leann_ctx *ctx, const trained *t, leann_rows rows)
+{
+    double miss = 0, spread = 0;
+    float *y = leann_alloc(ctx, rows.n, rows.d * sizeof *y);
+    const float *x = rows.base;
+    t->type->decode(t->quantizer, ctx, t->code, t->quantizer->code_bytes, rows.n, y);
+    for (uint32_t j = 0; j < rows.d; j++) {
+        double mean = 0;
+        for (uint32_t i = 0; i < rows.n; i++) mean += (double)x[i * rows.d + j] / rows.n;
+        for (uint32_t i = 0; i < rows.n; i++) spread += ((double)x[i * rows.d + j] - mean) * ((double)x[i * rows.d + j] - mean);
+    }
+    for (uint32_t i = 0; i < rows.n; i++) miss += l2(x + i * rows.d, y + i * rows.d, rows.d);
+    leann_free(y);
+    return miss / spread;
+}
+
+static void test_error(void **state)
+{
+    (void)state;
+    static float x[N * D];
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    leann_rows rows = data(x, N, D);
+    for (size_t i = 0; i < KINDS; i++) {
+        trained t = build(ctx, kinds[i].config, rows);
+        double error = relative_error(ctx, &t, rows);
+        if (!(error <= kinds[i].most)) fail_msg("%s: relative error %g, at most %g", kinds[i].config, error, kinds[i].most);
+        drop(&t);
+    }
+    leann_ctx_free(ctx);
+}
+
+/* key of row i within 1e-5 of the size of what is summed. */
+static void expect_key(const char *config, const char *what, float key, double truth, double size)
+{
+    if (!(fabs((double)key - truth) <= 2e-5 * size))
+        fail_msg("%s, %s: key %.9g, decoded %.9g (size %g)", config, what, (double)key, truth, size);
+}
+
+static void plain_keys(leann_ctx *ctx, const char *config, leann_rows rows, const float *q, leann_space space)
+{
+    trained t = build(ctx, config, rows);
+    uint32_t bytes = t.quantizer->code_bytes, d = rows.d;
+    size_t stride = bytes + 3; /* codes need not be dense */
+    uint8_t *apart = leann_alloc(ctx, rows.n, stride);
+    for (uint32_t i = 0; i < rows.n; i++) memcpy(apart + i * stride, t.code + (size_t)i * bytes, bytes);
+    leann_codes codes = {.code = apart, .stride = stride, .n = rows.n, .space = space};
+    float *y = leann_alloc(ctx, rows.n, d * sizeof *y), *key = leann_alloc(ctx, rows.n, sizeof *key);
+    t.type->decode(t.quantizer, ctx, apart, stride, rows.n, y);
+    size_t mark = leann_scratch_mark(ctx);
+    leann_scorer *scorer = t.type->prepare(t.quantizer, ctx, &codes, q, NULL);
+    assert_non_null(scorer);
+    uint32_t first = 5, n = rows.n - 9, ids[4] = {3, rows.n - 1, 0, 77 % rows.n};
+    scorer->score(scorer, (leann_span){.owner = LEANN_NONE, .first = first, .n = n}, INFINITY, key, NULL);
+    for (uint32_t i = 0; i < n; i++) {
+        const float *row = y + (size_t)(first + i) * d;
+        double size = ip(q, q, d) + ip(row, row, d);
+        expect_key(config, space == LEANN_IP ? "ip" : "l2", key[i], space == LEANN_IP ? -ip(q, row, d) : l2(q, row, d), size);
+    }
+    scorer->score(scorer, (leann_span){.owner = LEANN_NONE, .n = 4, .ids = ids}, INFINITY, key, NULL);
+    for (uint32_t i = 0; i < 4; i++) {
+        const float *row = y + (size_t)ids[i] * d;
+        expect_key(config, "by ids", key[i], space == LEANN_IP ? -ip(q, row, d) : l2(q, row, d), ip(q, q, d) + ip(row, row, d));
+    }
+    assert_int_equal(scorer->dist_comps, n + 4);
+    leann_scratch_reset(ctx, mark);
+    leann_free(apart);
+    leann_free(y);
+    leann_free(key);
+    drop(&t);
+}
+
+static void test_plain(void **state)
+{
+    (void)state;
+    static float x[N * D], odd[40 * 7];
+    leann_ctx *ctx = leann_ctx_new(1, 2);
+    leann_rows rows = data(x, N, D), narrow = data(odd, 40, 7);
+    for (size_t i = 0; i < KINDS; i++) {
+        plain_keys(ctx, kinds[i].config, rows, x + 11 * D, LEANN_L2);
+        plain_keys(ctx, kinds[i].config, rows, x + 11 * D, LEANN_IP);
+        plain_keys(ctx, kinds[i].config, rows, x + 12 * D, LEANN_ANGULAR);
+    }
+    const char *odds[] = {"none", "{sq: {bits: 4}}", "{sq: {bits: 4, bounds: local}}", "{pq: {sub_vectors: 7, codebook_size: 16}}",
+                          "{opq: {sub_vectors: 1, codebook_size: 33}}"};
+    for (size_t i = 0; i < sizeof odds / sizeof *odds; i++) {
+        plain_keys(ctx, odds[i], narrow, odd, LEANN_L2);
+        plain_keys(ctx, odds[i], narrow, odd, LEANN_IP);
+    }
+    leann_ctx_free(ctx);
+}
+
+static void residual_keys(leann_ctx *ctx, const char *config, leann_rows rows, const float *q, leann_space space)
+{
+    static float anchors[LISTS * D], r[N * D], base[LISTS], bias[N], y[N * D], key[N];
+    uint32_t off[LISTS + 1];
+    for (uint32_t l = 0; l <= LISTS; l++) off[l] = l < 2 ? 0 : N * l / LISTS; /* the first list is empty */
+    const float *x = rows.base;
+    for (uint32_t l = 0; l < LISTS; l++) {
+        memcpy(anchors + l * D, x + off[l] * D, D * sizeof *x);
+        base[l] = (float)(space == LEANN_IP ? -ip(q, anchors + l * D, D) : l2(q, anchors + l * D, D));
+        for (uint32_t i = off[l]; i < off[l + 1]; i++)
+            for (uint32_t j = 0; j < D; j++) r[i * D + j] = x[i * D + j] - anchors[l * D + j];
+    }
+    leann_rows deltas = {.base = r, .stride = D * sizeof *r, .n = N, .d = D, .type = LEANN_F32, .space = LEANN_L2};
+    trained t = build(ctx, config, deltas);
+    leann_codes codes = {
+        .code = t.code, .stride = t.quantizer->code_bytes, .n = N, .lists = LISTS, .list_off = off, .bias = bias, .space = space};
+    assert_int_equal(leann_quantizer_bias(ctx, t.quantizer, &codes, anchors, bias), LEANN_OK);
+    t.type->decode(t.quantizer, ctx, t.code, codes.stride, N, y);
+    size_t mark = leann_scratch_mark(ctx);
+    leann_scorer *scorer = t.type->prepare(t.quantizer, ctx, &codes, q, base);
+    assert_non_null(scorer);
+    for (uint32_t l = 0; l < LISTS; l++) {
+        leann_span span = {.owner = l, .first = off[l], .n = off[l + 1] - off[l]};
+        scorer->score(scorer, span, INFINITY, key, NULL);
+        for (uint32_t i = 0; i < span.n; i++) {
+            float *row = y + (off[l] + i) * D, *anchor = anchors + l * D;
+            double size = ip(q, q, D) + 3 * ip(row, row, D) + 3 * ip(anchor, anchor, D);
+            for (uint32_t j = 0; j < D; j++) row[j] += anchor[j];
+            expect_key(config, space == LEANN_IP ? "residual ip" : "residual l2", key[i],
+                       space == LEANN_IP ? -ip(q, row, D) : l2(q, row, D), size);
+        }
+    }
+    assert_int_equal(scorer->dist_comps, N);
+    leann_scratch_reset(ctx, mark);
+    drop(&t);
+}
+
+static void test_residual(void **state)
+{
+    (void)state;
+    static float x[N * D];
+    leann_ctx *ctx = leann_ctx_new(1, 2);
+    leann_rows rows = data(x, N, D);
+    for (size_t i = 0; i < KINDS; i++) {
+        residual_keys(ctx, kinds[i].config, rows, x + 300 * D, LEANN_L2);
+        residual_keys(ctx, kinds[i].config, rows, x + 301 * D, LEANN_IP);
+    }
+    leann_ctx_free(ctx);
+}
+
+/* ---- files and threads ------------------------------------------------------------------------------------------------------ */
+
+static char folder[64];
+
+static void save(leann_ctx *ctx, const trained *t, char path[128], const char *name)
+{
+    leann_writer *w = NULL;
+    snprintf(path, 128, "%s/%s", folder, name);
+    assert_int_equal(leann_writer_new(ctx, path, &w), LEANN_OK);
+    assert_int_equal(t->type->save(t->quantizer, w), LEANN_OK);
+    assert_int_equal(leann_writer_commit(w), LEANN_OK);
+    leann_writer_free(w);
+}
+
+static void test_file(void **state)
+{
+    (void)state;
+    static float x[N * D];
+    leann_rows rows = data(x, N, D);
+    for (size_t i = 0; i < KINDS; i++) {
+        char path[128];
+        leann_ctx *ctx = leann_ctx_new(1, 1);
+        trained t = build(ctx, kinds[i].config, rows), again = {.type = t.type, .choice = t.choice};
+        save(ctx, &t, path, "a");
+        leann_reader *r = NULL;
+        leann_ledger ledger, predicted;
+        assert_int_equal(leann_reader_open(ctx, path, &r), LEANN_OK);
+        leann_reader_ledger(r, &ledger);
+        leann_ledger_begin(&predicted);
+        t.type->predict(N, D, t.choice.params, &predicted);
+        leann_ledger_end(&predicted);
+        assert_memory_equal(predicted.bytes, ledger.bytes, sizeof ledger.bytes);
+        if (t.type->open(ctx, r, D, t.choice.params, &again.quantizer) != LEANN_OK)
+            fail_msg("%s: %s", kinds[i].config, leann_ctx_error(ctx));
+        leann_reader_free(r); /* nothing is borrowed from it */
+        again.code = leann_alloc(ctx, N, again.quantizer->code_bytes);
+        assert_int_equal(again.type->encode(ctx, again.quantizer, rows, again.code), LEANN_OK);
+        assert_memory_equal(again.code, t.code, (size_t)N * t.quantizer->code_bytes);
+        static float key[2][N];
+        for (int k = 0; k < 2; k++) {
+            const trained *of = k ? &again : &t;
+            leann_codes codes = {.code = of->code, .stride = of->quantizer->code_bytes, .n = N, .space = LEANN_L2};
+            leann_scorer *scorer = of->type->prepare(of->quantizer, ctx, &codes, x + 9 * D, NULL);
+            scorer->score(scorer, (leann_span){.owner = LEANN_NONE, .n = N}, INFINITY, key[k], NULL);
+        }
+        assert_memory_equal(key[0], key[1], sizeof key[0]);
+        leann_quantizer_free(again.quantizer);
+        leann_free(again.code);
+        drop(&t);
+        leann_ctx_free(ctx);
+        unlink(path);
+    }
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    static float x[3 * N * D];
+    leann_rows rows = data(x, 3 * N, D);
+    for (size_t i = 0; i < KINDS; i++) {
+        char path[2][128], *file[2];
+        uint8_t *code[2];
+        size_t bytes[2], code_bytes = 0;
+        for (unsigned k = 0; k < 2; k++) {
+            leann_ctx *ctx = leann_ctx_new(5, k + 1);
+            trained t = build(ctx, kinds[i].config, rows);
+            save(ctx, &t, path[k], k ? "two" : "one");
+            assert_int_equal(leann_file_read(ctx, path[k], 1 << 24, &file[k], &bytes[k]), LEANN_OK);
+            code_bytes = (size_t)rows.n * t.quantizer->code_bytes;
+            code[k] = t.code;
+            t.code = NULL;
+            drop(&t);
+            leann_ctx_free(ctx);
+            unlink(path[k]);
+        }
+        assert_memory_equal(code[0], code[1], code_bytes);
+        assert_int_equal(bytes[0], bytes[1]);
+        assert_memory_equal(file[0], file[1], bytes[0]);
+        for (int k = 0; k < 2; k++) {
+            leann_free(code[k]);
+            leann_free(file[k]);
+        }
+    }
+}
+
+/* A file of sections with the wrong numbers is refused with a sentence, not with a crash. */
+static void test_damaged(void **state)
+{
+    (void)state;
+    static float x[N * D];
+    leann_rows rows = data(x, N, D);
+    for (size_t i = 1; i < KINDS; i++) {
+        char path[128];
+        leann_ctx *ctx = leann_ctx_new(1, 1);
+        trained t = build(ctx, kinds[i].config, rows);
+        save(ctx, &t, path, "good");
+        leann_reader *r = NULL, *bad = NULL;
+        assert_int_equal(leann_reader_open(ctx, path, &r), LEANN_OK);
+        size_t sections = leann_reader_sections(r);
+        for (size_t harm = 0; harm < 3 * sections; harm++) {
+            leann_writer *w = NULL;
+            char worse[160];
+            snprintf(worse, sizeof worse, "%s-%zu", path, harm);
+            assert_int_equal(leann_writer_new(ctx, worse, &w), LEANN_OK);
+            for (size_t s = 0; s < sections; s++) {
+                const leann_section *section = leann_reader_at(r, s);
+                uint8_t *copy = leann_alloc(ctx, 1, (size_t)section->bytes);
+                memcpy(copy, section->data, (size_t)section->bytes);
+                bool mine = s == harm / 3;
+                if (mine && harm % 3 == 0)
+                    memset(copy + section->bytes - leann_dtype_bytes(section->type), 0xff, leann_dtype_bytes(section->type));
+                if (mine && harm % 3 == 1) memset(copy, 0x7c, leann_dtype_bytes(section->type)); /* f16: NaN; f32: 5e36 */
+                if (mine && harm % 3 == 1 && section->type == LEANN_F32) memset(copy, 0xff, 4);
+                uint64_t cut = mine && harm % 3 == 2;
+                uint64_t each = section->stride - cut * leann_dtype_bytes(section->type);
+                if (each)
+                    assert_int_equal(leann_writer_add(w, section->name, section->part, section->type, section->rows, each, copy), LEANN_OK);
+                leann_free(copy);
+            }
+            assert_int_equal(leann_writer_commit(w), LEANN_OK);
+            leann_writer_free(w);
+            assert_int_equal(leann_reader_open(ctx, worse, &bad), LEANN_OK);
+            leann_quantizer *none = NULL;
+            leann_status status = t.type->open(ctx, bad, D, t.choice.params, &none);
+            if (status == LEANN_OK) fail_msg("%s: damage %zu is not seen", kinds[i].config, harm);
+            assert_null(none);
+            assert_string_not_equal(leann_ctx_error(ctx), "");
+            leann_ctx_clear(ctx);
+            leann_reader_free(bad);
+            unlink(worse);
+        }
+        leann_reader_free(r);
+        unlink(path);
+        drop(&t);
+        leann_ctx_free(ctx);
+    }
+}
+
+/* ---- odd data ---------------------------------------------------------------------------------------------------------------- */
+
+static void test_odd(void **state)
+{
+    (void)state;
+    static float x[300 * 8];
+    const char *all[] = {"none",
+                         "sq",
+                         "{sq: {bits: 4}}",
+                         "{sq: {bounds: global}}",
+                         "{sq: {bounds: local}}",
+                         "{sq: {bounds: local, bits: 4}}",
+                         "{pq: {codebook_size: 2}}",
+                         "{pq: {sub_vectors: 4, codebook_size: 2}}",
+                         "{opq: {sub_vectors: 2, codebook_size: 2}}"};
+    const float sizes[] = {0, 1, 1e-12F, 1e15F};
+    for (size_t a = 0; a < sizeof all / sizeof *all; a++)
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+            for (uint32_t n = 1; n <= 300; n = n < 2 ? 2 : n * 150) {
+                leann_ctx *ctx = leann_ctx_new(1, 1);
+                leann_rows rows = data(x, n, 8);
+                for (uint32_t i = 0; i < n; i++) /* dimension 3 is constant; size 0: all rows are equal */
+                    for (uint32_t j = 0; j < 8; j++) x[i * 8 + j] = sizes[s] == 0 ? (float)j : j == 3 ? sizes[s] : x[i * 8 + j] * sizes[s];
+                leann_choice choice = choose(ctx, all[a]);
+                const leann_quantizer_type *type = (const leann_quantizer_type *)(const void *)choice.plugin;
+                if (n == 1 && strstr(all[a], "pq")) {
+                    assert_int_equal(type->check(ctx, n, 8, choice.params), LEANN_EINVAL);
+                    assert_non_null(strstr(leann_ctx_error(ctx), "codebook_size 2 needs at least 2 training rows; there are 1"));
+                } else {
+                    trained t = build(ctx, all[a], rows);
+                    float y[16];
+                    t.type->decode(t.quantizer, ctx, t.code, t.quantizer->code_bytes, n < 2 ? 1 : 2, y);
+                    bool exact = sizes[s] == 0 || n <= 2;
+                    double scale = ip(x, x, 8), slack = strstr(all[a], "sq") ? 0.02 : 1e-4;
+                    for (uint32_t i = 0; i < n && i < 2; i++) {
+                        for (uint32_t j = 0; j < 8; j++) assert_true(isfinite(y[i * 8 + j]));
+                        /* two rows fit two centroids, and the ends of every range */
+                        if (exact && !(l2(x + i * 8, y + i * 8, 8) <= slack * scale))
+                            fail_msg("%s: n %u, size %g: row %u is off by %g", all[a], n, (double)sizes[s], i, l2(x + i * 8, y + i * 8, 8));
+                    }
+                    drop(&t);
+                }
+                leann_choice_free(choice);
+                leann_ctx_free(ctx);
+            }
+}
+
+static void test_bytes(void **state)
+{
+    (void)state;
+    static uint8_t bytes[N * D];
+    static float wide[N * D];
+    for (uint32_t i = 0; i < N * D; i++) wide[i] = bytes[i] = (uint8_t)((i * 2654435761U) >> 24);
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    for (size_t i = 0; i < KINDS; i++) {
+        trained a = build(ctx, kinds[i].config, (leann_rows){bytes, D, N, D, LEANN_U8, LEANN_L2});
+        trained b = build(ctx, kinds[i].config, (leann_rows){wide, D * sizeof *wide, N, D, LEANN_F32, LEANN_L2});
+        assert_memory_equal(a.code, b.code, (size_t)N * a.quantizer->code_bytes);
+        drop(&a);
+        drop(&b);
+    }
+    leann_ctx_free(ctx);
+}
+
+/* As many centroids as rows: nothing is lost but what 16 bits lose. */
+static void test_enough_centroids(void **state)
+{
+    (void)state;
+    static float x[200 * D];
+    leann_ctx *ctx = leann_ctx_new(3, 1);
+    leann_rows rows = data(x, 200, D);
+    trained t = build(ctx, "{pq: {sub_vectors: 4, codebook_size: 200}}", rows);
+    assert_true(relative_error(ctx, &t, rows) < 1e-5);
+    drop(&t);
+    leann_ctx_free(ctx);
+}
+
+/* Rows on a random 4-dimensional plane of 16 dimensions, all of it along directions that no sub-space holds: a rotation pays. */
+static void test_rotation_pays(void **state)
+{
+    (void)state;
+    enum { n = 1500, d = 16, plane = 4 };
+    static float x[n * d];
+    leann_rng axes = leann_rng_at(4, "axes", 0);
+    double axis[plane][d];
+    for (int p = 0; p < plane; p++)
+        for (int j = 0; j < d; j++) axis[p][j] = leann_rng_normal(&axes);
+    for (uint32_t i = 0; i < n; i++) {
+        leann_rng rng = leann_rng_at(4, "row", i);
+        for (int p = 0; p < plane; p++) {
+            double at = leann_rng_normal(&rng);
+            for (int j = 0; j < d; j++) x[i * d + (uint32_t)j] += (float)(at * axis[p][j]);
+        }
+    }
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    leann_rows rows = {x, d * sizeof *x, n, d, LEANN_F32, LEANN_L2};
+    trained plain = build(ctx, "{pq: {sub_vectors: 4, codebook_size: 32}}", rows);
+    trained turned = build(ctx, "{opq: {sub_vectors: 4, codebook_size: 32}}", rows);
+    double before = relative_error(ctx, &plain, rows), after = relative_error(ctx, &turned, rows);
+    if (!(after < 0.7 * before)) fail_msg("pq %g, opq %g", before, after);
+    drop(&plain);
+    drop(&turned);
+    leann_ctx_free(ctx);
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    const struct {
+        const char *config;
+        uint32_t n, d;
+        const char *sentence;
+    } cases[] = {
+        {"{pq: {sub_vectors: 100}}", 60000, 784, "pq: sub_vectors 100 does not divide d = 784; the nearest that do are 98 and 112"},
+        {"{opq: {sub_vectors: 9}}", 60000, 8, "opq: sub_vectors 9 does not divide d = 8; the largest that does is 8"},
+        {"pq", 100, 784, "pq: codebook_size 256 needs at least 256 training rows; there are 100"},
+        {"{opq: {training_samples: 200}}", 1000, 784,
+         "opq: codebook_size 256 needs at least 256 training rows; there are 200 (training_samples)"},
+        {"{sq: {bits: 6}}", 1000, 784, "sq: bits is 6; it must be 8 or 4"},
+        {"pq", 1000, 70000, "pq: d is 70000, not 1 to 65536"},
+        {"opq", 1000, 20000, "opq: d is 20000; a rotation of more than 16384 x 16384 is not kept"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        leann_ctx *ctx = leann_ctx_new(1, 1);
+        leann_choice choice = choose(ctx, cases[i].config);
+        const leann_quantizer_type *type = (const leann_quantizer_type *)(const void *)choice.plugin;
+        assert_int_equal(type->check(ctx, cases[i].n, cases[i].d, choice.params), LEANN_EINVAL);
+        assert_string_equal(leann_ctx_error(ctx), cases[i].sentence);
+        leann_choice_free(choice);
+        leann_ctx_free(ctx);
+    }
+}
+
+/* The default number of sub-vectors divides any d, and is d / 8 where that is whole. */
+static void test_default_sub_vectors(void **state)
+{
+    (void)state;
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    leann_choice choice = choose(ctx, "pq");
+    const leann_quantizer_type *type = (const leann_quantizer_type *)(const void *)choice.plugin;
+    const uint32_t d[] = {784, 768, 384, 100, 50, 53, 1, 2, 8}, m[] = {98, 96, 48, 20, 10, 53, 1, 1, 1};
+    for (size_t i = 0; i < sizeof d / sizeof *d; i++) {
+        assert_int_equal(type->check(ctx, 1000, d[i], choice.params), LEANN_OK);
+        assert_int_equal(type->code_bytes(d[i], choice.params), m[i]);
+    }
+    leann_choice_free(choice);
+    leann_ctx_free(ctx);
+}
+
+/* Codes that no encoder writes (a damaged file with right checksums) cost sense, not safety. */
+static void test_wild_codes(void **state)
+{
+    (void)state;
+    static float x[N * D], key[8], y[8 * D];
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    leann_rows rows = data(x, N, D);
+    for (size_t i = 1; i < KINDS; i++) {
+        trained t = build(ctx, kinds[i].config, rows);
+        size_t bytes = t.quantizer->code_bytes;
+        uint8_t *code = leann_alloc(ctx, 8, bytes);
+        memset(code, 0xff, 8 * bytes);
+        leann_codes codes = {.code = code, .stride = bytes, .n = 8, .space = LEANN_L2};
+        leann_scorer *scorer = t.type->prepare(t.quantizer, ctx, &codes, x, NULL);
+        scorer->score(scorer, (leann_span){.owner = LEANN_NONE, .n = 8}, INFINITY, key, NULL);
+        t.type->decode(t.quantizer, ctx, code, bytes, 8, y);
+        leann_free(code);
+        drop(&t);
+    }
+    leann_ctx_free(ctx);
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof folder, "/tmp/leann-quantizer-XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    return rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_error),      cmocka_unit_test(test_plain),         cmocka_unit_test(test_residual),
+        cmocka_unit_test(test_file),       cmocka_unit_test(test_threads),       cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_odd),        cmocka_unit_test(test_bytes),         cmocka_unit_test(test_enough_centroids),
+        cmocka_unit_test(test_refused),    cmocka_unit_test(test_rotation_pays), cmocka_unit_test(test_default_sub_vectors),
+        cmocka_unit_test(test_wild_codes),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
