@@ -52,6 +52,9 @@ static void test_scalars(void **state)
     reads("", "null");
     reads("# nothing\n", "null");
     refused("[.inf]", "finite");
+    refused("1e309", "1e308");
+    refused("1.7976931348623157e308", "1e308");
+    refused("[1.7976931348623157e308]", "1e308");
     refused("99999999999999999999", "64 bits");
     refused("a: !!binary aGk=", "tag");
 }
