@@ -9,6 +9,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 #if defined(__x86_64__)
 #include <cpuid.h>
 
@@ -33,6 +37,9 @@ const leann_kernels *leann_kernels_named(const char *name)
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
     if (avx2 && strcmp(name, "avx2") == 0) return &leann_kernels_avx2;
     if (avx512 && strcmp(name, "avx512") == 0) return &leann_kernels_avx512;
+#endif
+#if defined(__aarch64__)
+    if ((getauxval(AT_HWCAP) & HWCAP_CRC32) && strcmp(name, "neon") == 0) return &leann_kernels_neon;
 #endif
     return NULL;
 }

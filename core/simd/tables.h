@@ -12,7 +12,7 @@ extern const leann_kernels leann_kernels_avx2;   /* avx2, fma, f16c, sse4.2 */
 extern const leann_kernels leann_kernels_avx512; /* avx512 f, bw, vl, dq, vnni, and the above */
 #endif
 #if defined(__aarch64__)
-extern const leann_kernels leann_kernels_neon; /* Armv8-A's own Advanced SIMD */
+extern const leann_kernels leann_kernels_neon; /* Advanced SIMD and crc */
 #endif
 
 /* What the SIMD tables share because plain C won (k <= 256), and a function of the SSE4.2 that both x86 tables have. */
