@@ -1,0 +1,130 @@
+/* method_codes.c – codes alone: every code is scored for every query; optionally the best R are fetched and keyed exactly.
+ *
+ * Cost a query: n look-ups of code_bytes each, plus R fetches. No graph, no lists: the ceiling of what the codes can do.
+ *
+ * Source: Jégou, Douze & Schmid 2011, section III (ADC).
+ * SPDX-License-Identifier: MIT */
+#include "methods/parts.h"
+
+enum { RUN = 1024 };
+
+typedef struct {
+    leann_choice quantizer;
+} codes_params;
+typedef struct {
+    uint32_t rerank;
+    leann_choice fetcher;
+} codes_query;
+
+static const leann_param build_table[] = {
+    LEANN_PARAM_PLUGIN(codes_params, quantizer, "quantizer", "pq", "row -> code -> distance"),
+    LEANN_PARAM_END,
+};
+static const leann_param query_table[] = {
+    LEANN_PARAM_INT(codes_query, rerank, 0, 1000000, "0", "best candidates fetched and keyed exactly; 0: answers come from codes alone"),
+    LEANN_PARAM_PLUGIN(codes_query, fetcher, "fetcher", "replay", "where exact vectors come from"),
+    LEANN_PARAM_END,
+};
+
+typedef struct {
+    leann_index common;
+    leann_coded coded;
+} codes;
+
+static leann_status codes_build(leann_ctx *ctx, const leann_dataset *data, leann_stages *stages, leann_index *index)
+{
+    leann_coding coding = {.rows = data->train, .quantizer = ((const codes_params *)index->params)->quantizer};
+    return leann_coded_make(ctx, stages, &coding, &((codes *)index)->coded);
+}
+
+static leann_status codes_save(const leann_index *index, leann_writer *w)
+{
+    return leann_coded_save(&((const codes *)index)->coded, w);
+}
+
+static leann_status codes_open(leann_ctx *ctx, leann_reader *r, leann_index *index)
+{
+    const codes_params *p = index->params;
+    return leann_coded_open(ctx, r, p->quantizer, index->d, index->space, NULL, index->n, false, &((codes *)index)->coded);
+}
+
+static void codes_free(leann_index *index)
+{
+    leann_coded_free(&((codes *)index)->coded);
+}
+
+static leann_status codes_plan(leann_ctx *ctx, leann_plan *plan)
+{
+    const codes_query *p = plan->params;
+    return leann_rerank_plan(ctx, plan, p->fetcher, p->rerank);
+}
+
+static leann_status codes_search(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t k, uint32_t *ids, float *key,
+                                 uint32_t *found)
+{
+    const codes *self = (const codes *)plan->index;
+    uint32_t n = self->common.n, rerank = ((const codes_query *)plan->params)->rerank;
+    uint32_t keep = rerank > k ? rerank : k;
+    if (keep > n) keep = n;
+    leann_work *work = leann_ctx_work(ctx);
+    uint64_t start = leann_now_ns();
+    leann_scorer *scorer = leann_coded_scorer(ctx, &self->coded, q, NULL);
+    leann_hit *hit = leann_scratch(ctx, keep * sizeof *hit);
+    if (!scorer || !hit) return leann_ctx_status(ctx);
+    leann_topk top;
+    leann_topk_start(&top, hit, keep);
+    float keys[RUN];
+    for (uint32_t first = 0; first < n; first += RUN) {
+        uint32_t run = n - first < RUN ? n - first : RUN;
+        scorer->score(scorer, (leann_span){LEANN_NONE, first, run, NULL}, top.cut, keys, NULL);
+        for (uint32_t i = 0; i < run; i++) leann_topk_push(&top, keys[i], first + i);
+    }
+    leann_topk_sort(&top);
+    work->dist_comps += n;
+    work->hops += 1;
+    work->stage_ns[1] += leann_now_ns() - start;
+    return leann_rerank(ctx, plan, q, hit, top.n, k, ids, key, found);
+}
+
+static void codes_inside(const leann_index *index, leann_inside *out)
+{
+    out->quantizer = ((const codes *)index)->coded.quantizer;
+}
+
+static leann_status codes_decode(const leann_index *index, leann_ctx *ctx, const uint32_t *ids, uint32_t n, float *x)
+{
+    return leann_coded_decode(&((const codes *)index)->coded, ctx, NULL, ids, n, x);
+}
+
+static leann_status codes_check(leann_ctx *ctx, uint64_t n, uint32_t d, leann_space space, const void *params)
+{
+    (void)space;
+    const codes_params *p = params;
+    return leann_quantizer_of(p->quantizer)->check(ctx, n, d, p->quantizer.params);
+}
+
+static void codes_predict(uint64_t n, uint32_t d, leann_dtype type, leann_space space, uint64_t seed, const void *params,
+                          leann_ledger *ledger)
+{
+    (void)type, (void)space, (void)seed;
+    leann_coded_predict(n, d, ((const codes_params *)params)->quantizer, ledger);
+}
+
+const leann_method_type leann_method_codes = {
+    .common = {"codes", 1, "all codes scored, optionally the best R re-ranked exactly", "Jégou et al. 2011, section III", build_table,
+               sizeof(codes_params)},
+    .query = query_table,
+    .query_size = sizeof(codes_query),
+    .index_size = sizeof(codes),
+    .plan_size = sizeof(leann_plan),
+    .build = codes_build,
+    .save = codes_save,
+    .open = codes_open,
+    .free = codes_free,
+    .plan = codes_plan,
+    .search = codes_search,
+    .inside = codes_inside,
+    .decode = codes_decode,
+    .check = codes_check,
+    .predict = codes_predict,
+};

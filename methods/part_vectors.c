@@ -1,0 +1,84 @@
+/* part_vectors.c – kept vectors: (n, d) rows in one section, in the source's own type or as floats.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <assert.h>
+#include <string.h>
+
+#include "methods/parts.h"
+
+static leann_dtype kept_type(leann_dtype source, leann_keep keep)
+{
+    return keep == LEANN_KEEP_F32 ? LEANN_F32 : source;
+}
+
+typedef struct {
+    leann_rows from;
+    const uint32_t *ids;
+    char *to;
+    size_t stride;
+    bool convert;
+} copy_job;
+
+static leann_status copy_chunk(leann_ctx *worker, void *arg, size_t begin, size_t end)
+{
+    (void)worker;
+    const copy_job *job = arg;
+    for (size_t i = begin; i < end; i++) {
+        uint32_t row = job->ids ? job->ids[i] : (uint32_t)i;
+        char *to = job->to + i * job->stride;
+        if (job->convert)
+            leann_rows_floats(job->from, row, 1, (float *)(void *)to);
+        else
+            memcpy(to, leann_row(job->from, row), job->stride);
+    }
+    return LEANN_OK;
+}
+
+leann_status leann_vectors_take(leann_ctx *ctx, leann_rows rows, const uint32_t *ids, leann_keep keep, leann_vectors *out)
+{
+    leann_dtype type = kept_type(rows.type, keep);
+    size_t stride = rows.d * leann_dtype_bytes(type);
+    char *copy = leann_alloc(ctx, rows.n, stride);
+    if (!copy) return leann_ctx_status(ctx);
+    copy_job job = {rows, ids, copy, stride, type != rows.type};
+    leann_status status = leann_parallel(ctx, rows.n, 1024, copy_chunk, &job);
+    if (status != LEANN_OK) {
+        leann_free(copy);
+        return status;
+    }
+    *out = (leann_vectors){{copy, stride, rows.n, rows.d, type, rows.space}, copy};
+    return LEANN_OK;
+}
+
+leann_status leann_vectors_save(const leann_vectors *vectors, leann_writer *w)
+{
+    leann_rows rows = vectors->rows;
+    assert(rows.stride == rows.d * leann_dtype_bytes(rows.type));
+    return leann_writer_add(w, "vectors", LEANN_PART_VECTORS, rows.type, rows.n, rows.stride, rows.base);
+}
+
+leann_status leann_vectors_open(leann_ctx *ctx, const leann_reader *r, uint32_t n, uint32_t d, leann_space space, leann_vectors *out)
+{
+    const leann_section *section = leann_reader_find(r, "vectors");
+    if (!section) return leann_fail(ctx, LEANN_EFORMAT, "%s: no section 'vectors'", leann_reader_path(r));
+    if (section->type != LEANN_F32 && section->type != LEANN_U8 && section->type != LEANN_I8)
+        return leann_fail(ctx, LEANN_EFORMAT, "%s: vectors of type %s; f32, u8 and i8 are known", leann_reader_path(r),
+                          leann_dtype_word(section->type));
+    const void *data;
+    size_t stride = d * leann_dtype_bytes(section->type);
+    leann_status status = leann_reader_need(ctx, r, "vectors", section->type, n, stride, &data);
+    if (status != LEANN_OK) return status;
+    *out = (leann_vectors){{data, stride, n, d, section->type, space}, NULL};
+    return leann_rows_check(ctx, out->rows);
+}
+
+void leann_vectors_free(leann_vectors *vectors)
+{
+    leann_free(vectors->owned);
+    *vectors = (leann_vectors){0};
+}
+
+void leann_vectors_predict(uint64_t n, uint32_t d, leann_dtype source, leann_keep keep, leann_ledger *ledger)
+{
+    leann_ledger_add(ledger, LEANN_PART_VECTORS, n * d * leann_dtype_bytes(kept_type(source, keep)));
+}

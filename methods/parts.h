@@ -1,0 +1,139 @@
+/* parts.h – what whole indexes are put together from: kept vectors, inverted lists, trained codes and the exact re-rank.
+ * A part knows how it is made (through a shared stage), saved, opened, predicted and freed.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef LEANN_PARTS_H
+#define LEANN_PARTS_H
+
+#include <math.h>
+
+#include "core/graph.h"
+#include "core/product.h"
+#include "core/topk.h"
+
+/* The plug-in of a choice, as its own type. */
+static inline const leann_graph_type *leann_graph_of(leann_choice choice)
+{
+    return (const leann_graph_type *)choice.plugin;
+}
+static inline const leann_quantizer_type *leann_quantizer_of(leann_choice choice)
+{
+    return (const leann_quantizer_type *)choice.plugin;
+}
+static inline const leann_fetcher_type *leann_fetcher_of(leann_choice choice)
+{
+    return (const leann_fetcher_type *)choice.plugin;
+}
+
+/* ---- links: a graph over rows, built as a shared stage -------------------------------------------------------------------------- */
+
+/* rows: lifted already. over: what the rows are, in words of the stages below; taken over. */
+leann_status leann_links_make(leann_ctx *ctx, leann_stages *stages, leann_rows rows, leann_choice graph, leann_value *over,
+                              leann_graph **out);
+
+/* ---- kept vectors: (n, d) in the source's own type or as floats ------------------------------------------------------------ */
+
+typedef enum { LEANN_KEEP_SOURCE, LEANN_KEEP_F32 } leann_keep; /* the words of LEANN_KEEP_WORDS */
+#define LEANN_KEEP_WORDS "source|f32"
+
+typedef struct {
+    leann_rows rows;
+    void *owned; /* NULL when mapped */
+} leann_vectors;
+
+/* A copy of rows, in the order of ids (NULL: their own). */
+leann_status leann_vectors_take(leann_ctx *ctx, leann_rows rows, const uint32_t *ids, leann_keep keep, leann_vectors *out);
+leann_status leann_vectors_save(const leann_vectors *vectors, leann_writer *w);
+leann_status leann_vectors_open(leann_ctx *ctx, const leann_reader *r, uint32_t n, uint32_t d, leann_space space, leann_vectors *out);
+void leann_vectors_free(leann_vectors *vectors);
+void leann_vectors_predict(uint64_t n, uint32_t d, leann_dtype source, leann_keep keep, leann_ledger *ledger);
+
+/* ---- inverted lists: which rows belong to which anchor ------------------------------------------------------------------------ */
+
+typedef struct {
+    uint32_t m, d;       /* d: of the anchors; one more than the rows' under inner product, where anchors live in the lifted space */
+    uint32_t n, longest; /* rows; the longest list */
+    const float *anchor; /* (m, d) */
+    const uint32_t *off; /* (m + 1) */
+    const uint8_t *ids;  /* (n) packed in bits each: slot -> row, ascending inside a list */
+    unsigned bits;
+    void *owned[3];
+} leann_lists;
+
+/* Takes over anchors->rows; owner (n) is borrowed. *order: the rows in list order, heap, the caller's. */
+leann_status leann_lists_make(leann_ctx *ctx, leann_anchors *anchors, const uint32_t *owner, uint32_t n, leann_lists *out,
+                              uint32_t **order);
+leann_status leann_lists_save(const leann_lists *lists, leann_writer *w);
+leann_status leann_lists_open(leann_ctx *ctx, const leann_reader *r, uint32_t m, uint32_t d, uint32_t n, leann_lists *out);
+void leann_lists_free(leann_lists *lists);
+void leann_lists_predict(uint64_t n, uint32_t m, uint32_t d, leann_ledger *ledger);
+/* The anchors as a query sees them: the first d coordinates, keyed in the index's own space. */
+leann_rows leann_lists_anchors(const leann_lists *lists, uint32_t d, leann_space space);
+leann_status leann_lists_check(leann_ctx *ctx, const char *what, leann_count count, uint64_t n); /* before a build: m <= n */
+
+/* The nearest anchors of a query by a scan of all of them, in ctx's scratch.
+ *   *probes   in: how many are wanted, out: how many there are; hit.id is the list, hit.key its key, closest first
+ *   *base     NULL, or out: (m) with the keys of the probed lists filled in: what residual scorers start from */
+leann_status leann_lists_probe(leann_ctx *ctx, const leann_lists *lists, uint32_t d, leann_space space, const float *q, uint32_t *probes,
+                               leann_hit **list, float **base);
+/* Scores every slot of the given lists and pushes rows into top. Counts hops and distances. */
+leann_status leann_lists_scan(leann_ctx *ctx, const leann_lists *lists, leann_scorer *scorer, const leann_hit *list, uint32_t probes,
+                              leann_topk *top);
+/* Row -> slot, (n), in ctx's scratch: for measures, not for searches. */
+uint32_t *leann_lists_slots(leann_ctx *ctx, const leann_lists *lists);
+uint32_t leann_lists_owner(const leann_lists *lists, uint32_t slot);
+
+/* The dimension in which anchors are chosen and rows assigned. */
+static inline uint32_t leann_build_dimension(uint32_t d, leann_space space)
+{
+    return space == LEANN_IP ? d + 1 : d;
+}
+
+/* Anchors by a selector and the nearest one of every row, both as shared stages. data: lifted already.
+ *   *anchors, *owner (n): heap, the caller's; *key: the words these two rest on, for the stages above; the caller's */
+leann_status leann_anchor_stages(leann_ctx *ctx, leann_stages *stages, const leann_dataset *data, leann_choice selector, uint32_t m,
+                                 leann_anchors *anchors, uint32_t **owner, leann_value **key);
+
+/* ---- codes: a trained quantiser and the codes of all rows ------------------------------------------------------------------------ */
+
+typedef struct {
+    leann_quantizer *quantizer;
+    leann_codes codes; /* in list order where there are lists, else in row order */
+    bool residual;
+    void *owned_code, *owned_bias;
+    leann_reader *reader; /* the stage's file that the quantiser may point into, or NULL */
+} leann_coded;
+
+/* What a build codes: rows as they are, or minus the anchor that owns them. */
+typedef struct {
+    leann_rows rows;
+    leann_choice quantizer;
+    const leann_lists *lists; /* NULL: codes in row order, never residual */
+    const uint32_t *owner;    /* (n) */
+    const uint32_t *order;    /* (n) row of each slot */
+    const leann_value *key;   /* words of the stages that lists rest on; borrowed */
+    bool residual;
+} leann_coding;
+leann_status leann_coded_make(leann_ctx *ctx, leann_stages *stages, const leann_coding *coding, leann_coded *out);
+/* Mean |x - x̂|² of held-out rows after training on others: what `residual: auto` decides by. */
+leann_status leann_coded_heldout(leann_ctx *ctx, const leann_coding *coding, double *error);
+leann_status leann_coded_save(const leann_coded *coded, leann_writer *w);
+leann_status leann_coded_open(leann_ctx *ctx, const leann_reader *r, leann_choice quantizer, uint32_t d, leann_space space,
+                              const leann_lists *lists, uint32_t n, bool residual, leann_coded *out);
+void leann_coded_free(leann_coded *coded);
+void leann_coded_predict(uint64_t n, uint32_t d, leann_choice quantizer, leann_ledger *ledger);
+/* A query's scorer over the codes, in ctx's scratch; base (lists) where the codes are residual, else NULL. */
+leann_scorer *leann_coded_scorer(leann_ctx *ctx, const leann_coded *coded, const float *q, const float *base);
+/* x̂ of slots, (n, d), anchors added back. */
+leann_status leann_coded_decode(const leann_coded *coded, leann_ctx *ctx, const leann_lists *lists, const uint32_t *slots, uint32_t n,
+                                float *x);
+
+/* ---- the exact re-rank ---------------------------------------------------------------------------------------------------------- */
+
+/* Opens the fetcher of a plan that re-ranks `rerank` candidates; EINVAL when there are no source rows to fetch from. */
+leann_status leann_rerank_plan(leann_ctx *ctx, leann_plan *plan, leann_choice fetcher, uint32_t rerank);
+/* The k best of n sorted hits: as they are, or, where the plan has a fetcher, by their exact keys. hit (n) is overwritten. */
+leann_status leann_rerank(leann_ctx *ctx, const leann_plan *plan, const float *q, leann_hit *hit, uint32_t n, uint32_t k, uint32_t *ids,
+                          float *key, uint32_t *found);
+
+#endif
