@@ -9,6 +9,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* libfyaml 0.7.12 forgets an accumulator when a quoted scalar ends in a syntax error: not ours to mend. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libfyaml.so";
+}
+
 /* What was read is written and read again: the same text both times. */
 static void check_round_trip(leann_ctx *ctx, const leann_value *v)
 {

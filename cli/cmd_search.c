@@ -1,0 +1,202 @@
+/* cmd_search.c – `leann search`: a data set's queries against an index; recall beside the file's ground truth, latency, work.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/cli.h"
+#include "core/plugin.h"
+#include "datasets/datasets.h"
+#include "eval/recall.h"
+
+extern const cli_command cli_search;
+
+typedef struct {
+    uint32_t n, k; /* queries */
+    uint32_t *ids; /* (n, k) */
+    float *dist;   /* (n, k) */
+    leann_work *work;
+    uint64_t *ns;  /* (n) */
+    double recall; /* NaN where the data set has no ground truth that deep */
+} answers;
+
+static leann_status search_all(cli *c, const leann_dataset *data, const leann_plan *plan, answers *a)
+{
+    a->ids = leann_alloc(c->ctx, a->n, a->k * sizeof *a->ids);
+    a->dist = leann_alloc(c->ctx, a->n, a->k * sizeof *a->dist);
+    a->work = leann_alloc(c->ctx, a->n, sizeof *a->work);
+    a->ns = leann_alloc(c->ctx, a->n, sizeof *a->ns);
+    if (!a->ids || !a->dist || !a->work || !a->ns) return LEANN_ENOMEM;
+    leann_status status = LEANN_OK;
+    for (uint32_t i = 0; i < a->n && !status; i++) {
+        leann_rows one = data->test;
+        one.base = (const char *)data->test.base + (size_t)i * data->test.stride;
+        one.n = 1;
+        uint64_t start = leann_now_ns();
+        status = leann_search(plan, c->ctx, one, a->k, a->ids + (size_t)i * a->k, a->dist + (size_t)i * a->k, a->work + i);
+        a->ns[i] = leann_now_ns() - start;
+        cli_progress("search", i + 1, a->n);
+    }
+    return status;
+}
+
+static leann_status measure_recall(cli *c, const leann_dataset *data, answers *a)
+{
+    a->recall = NAN;
+    if (!data->neighbors || data->gt_k < a->k) return LEANN_OK;
+    uint32_t *rows = leann_alloc(c->ctx, a->n, sizeof *rows);
+    double *limit = leann_alloc(c->ctx, a->n, sizeof *limit), sum = 0;
+    leann_status status = rows && limit ? LEANN_OK : LEANN_ENOMEM;
+    for (uint32_t i = 0; i < a->n && !status; i++) rows[i] = i;
+    if (!status) status = leann_recall_limits(c->ctx, data, rows, a->n, a->k, limit);
+    for (uint32_t i = 0; i < a->n && !status; i++) sum += leann_recall_tie(data, i, a->k, limit[i], a->ids + (size_t)i * a->k);
+    if (!status) a->recall = sum / a->n;
+    leann_free(rows);
+    leann_free(limit);
+    return status;
+}
+
+/* ---- printing ------------------------------------------------------------------------------------------------------------------ */
+
+static int ascending(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static double percentile_ms(const answers *a, double share) /* of ns, sorted */
+{
+    uint32_t rank = (uint32_t)ceil(share * a->n);
+    return (double)a->ns[rank > 0 ? rank - 1 : 0] * 1e-6;
+}
+
+static leann_value *summary_value(const answers *a)
+{
+    static const char *const names[] = {"dist_comps", "hops", "fetches", "recomputes", "encoder_calls", "cache_hits"};
+    leann_value *v = leann_value_new_map();
+    double sums[6] = {0}, total_ns = 0;
+    for (uint32_t i = 0; i < a->n; i++) {
+        const leann_work *w = a->work + i;
+        const uint64_t counts[6] = {w->dist_comps, w->hops, w->fetches, w->recomputes, w->encoder_calls, w->cache_hits};
+        for (int j = 0; j < 6; j++) sums[j] += (double)counts[j];
+        total_ns += (double)a->ns[i];
+    }
+    leann_value_set(v, "queries", leann_value_new_int(a->n));
+    leann_value_set(v, "k", leann_value_new_int(a->k));
+    leann_value_set(v, "recall", leann_value_new_real(a->recall));
+    leann_value_set(v, "mean_ms", leann_value_new_real(total_ns * 1e-6 / a->n));
+    leann_value_set(v, "p50_ms", leann_value_new_real(percentile_ms(a, 0.50)));
+    leann_value_set(v, "p95_ms", leann_value_new_real(percentile_ms(a, 0.95)));
+    leann_value_set(v, "p99_ms", leann_value_new_real(percentile_ms(a, 0.99)));
+    leann_value_set(v, "qps", leann_value_new_real(total_ns > 0 ? a->n / (total_ns * 1e-9) : 0));
+    for (int j = 0; j < 6; j++) leann_value_set(v, names[j], leann_value_new_real(sums[j] / a->n));
+    return v;
+}
+
+static leann_value *answers_value(const answers *a)
+{
+    leann_value *list = leann_value_new_list();
+    for (uint32_t i = 0; i < a->n; i++) {
+        leann_value *v = leann_value_new_map(), *ids = leann_value_new_list(), *dist = leann_value_new_list();
+        for (uint32_t j = 0; j < a->k && a->ids[(size_t)i * a->k + j] != LEANN_NONE; j++) {
+            leann_value_append(ids, leann_value_new_int(a->ids[(size_t)i * a->k + j]));
+            leann_value_append(dist, leann_value_new_real(a->dist[(size_t)i * a->k + j]));
+        }
+        leann_value_set(v, "query", leann_value_new_int(i));
+        leann_value_set(v, "ids", ids);
+        leann_value_set(v, "distances", dist);
+        leann_value_append(list, v);
+    }
+    return list;
+}
+
+static void print_answers(const answers *a)
+{
+    for (uint32_t i = 0; i < a->n; i++) {
+        printf("%" PRIu32 ":", i);
+        for (uint32_t j = 0; j < a->k && a->ids[(size_t)i * a->k + j] != LEANN_NONE; j++)
+            printf(" %" PRIu32 " (%.6g)", a->ids[(size_t)i * a->k + j], (double)a->dist[(size_t)i * a->k + j]);
+        putchar('\n');
+    }
+}
+
+static void print_text(const answers *a, const leann_value *summary)
+{
+    static const char *const work[] = {"dist_comps", "hops", "fetches", "recomputes", "encoder_calls"};
+    printf("%" PRIu32 " queries, k = %" PRIu32 ", one thread\n", a->n, a->k);
+    if (isnan(a->recall))
+        printf("  recall      not known: the data set has no ground truth for k = %" PRIu32 "\n", a->k);
+    else
+        printf("  recall@%-4" PRIu32 " %.4f\n", a->k, a->recall);
+    printf("  latency     mean %.3f ms, p50 %.3f, p95 %.3f, p99 %.3f; %.0f queries a second\n",
+           leann_value_real(leann_value_get(summary, "mean_ms"), 0), leann_value_real(leann_value_get(summary, "p50_ms"), 0),
+           leann_value_real(leann_value_get(summary, "p95_ms"), 0), leann_value_real(leann_value_get(summary, "p99_ms"), 0),
+           leann_value_real(leann_value_get(summary, "qps"), 0));
+    printf("  per query  ");
+    for (size_t j = 0; j < sizeof work / sizeof work[0]; j++)
+        printf("%s %.1f %s", j ? "," : "", leann_value_real(leann_value_get(summary, work[j]), 0), work[j]);
+    putchar('\n');
+}
+
+static void print_all(cli *c, answers *a)
+{
+    cli_progress_clear();
+    bool json = cli_flag(c, "json"), each = cli_flag(c, "answers");
+    leann_value *listed = json && each ? answers_value(a) : NULL;
+    if (each && !json) print_answers(a);
+    qsort(a->ns, a->n, sizeof *a->ns, ascending);
+    leann_value *summary = summary_value(a);
+    if (listed) leann_value_set(summary, "answers", listed);
+    if (json)
+        cli_print_json(leann_value_keep(summary));
+    else
+        print_text(a, summary);
+    leann_value_free(summary);
+}
+
+static leann_status run(cli *c)
+{
+    leann_dataset *data = NULL;
+    leann_index *index = NULL;
+    leann_plan *plan = NULL;
+    answers a = {.k = (uint32_t)cli_int(c, "k")};
+    leann_status status = leann_index_open(c->ctx, cli_word(c, 0), &index);
+    if (!status) status = leann_dataset_open(c->ctx, cli_word(c, 1), &data);
+    if (!status && data->test.n == 0) status = leann_fail(c->ctx, LEANN_EINVAL, "%s has no queries (no rows in test)", cli_word(c, 1));
+    if (!status) status = leann_plan_new(c->ctx, index, cli_text(c, "query"), &data->train, &plan);
+    if (!status) {
+        uint32_t wanted = (uint32_t)cli_int(c, "queries");
+        a.n = wanted == 0 || wanted > data->test.n ? data->test.n : wanted;
+        status = search_all(c, data, plan, &a);
+    }
+    if (!status) status = measure_recall(c, data, &a);
+    if (!status) print_all(c, &a);
+    leann_free(a.ids);
+    leann_free(a.dist);
+    leann_free(a.work);
+    leann_free(a.ns);
+    leann_plan_free(plan);
+    leann_dataset_free(data);
+    leann_index_free(index);
+    return status;
+}
+
+static const cli_option options[] = {
+    {"k", CLI_INT, "N", "answers a query", "10", 1, 4294967294.0},
+    {"query", CLI_TEXT, "'{…}'", "the method's query parameters, YAML or JSON: '{ef_search: 64}'", NULL, 0, 0},
+    {"queries", CLI_INT, "N", "only the first N of the data set's queries; 0: all", "0", 0, 4294967294.0},
+    {"answers", CLI_FLAG, NULL, "print each query's ids and distances too", NULL, 0, 0},
+    {"json", CLI_FLAG, NULL, "print JSON", NULL, 0, 0},
+    CLI_OPTION_END};
+const cli_command cli_search = {"search",
+                                "INDEX DATA",
+                                "search an index with a data set's queries: recall, latency and work",
+                                "  leann search mnist.leann mnist-784-euclidean --k 10\n"
+                                "  leann search mnist.leann mnist-784-euclidean --query '{probes: 32, rerank: 100}' --json\n"
+                                "  leann search mnist.leann mnist-784-euclidean --queries 3 --answers\n",
+                                2,
+                                2,
+                                options,
+                                run};
