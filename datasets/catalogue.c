@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "core/container.h"
-#include "datasets/datasets.h"
+#include "datasets/catalogue.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -65,7 +65,7 @@ static bool upwards(char *folder, char out[1024])
 }
 
 /* datasets/ of the repository around the working folder, or around the program. */
-static bool repository(char out[1024])
+bool leann_dataset_repository(char out[1024])
 {
     char folder[1024];
     if (getcwd(folder, sizeof folder) && upwards(folder, out)) return true;
@@ -90,7 +90,7 @@ static bool folder_at(unsigned i, char out[1024])
     case 0:
         return chosen && chosen[0] && snprintf(out, 1024, "%s", chosen) < 1024;
     case 1:
-        return repository(out);
+        return leann_dataset_repository(out);
     case 2:
         return personal(out);
     default:

@@ -60,7 +60,7 @@ leann_status leann_dataset_convert(leann_ctx *ctx, const char *in, const char *o
 /* (Re)computes neighbors and distances of an HDF5 file; what else it holds stays. */
 leann_status leann_dataset_groundtruth(leann_ctx *ctx, const char *path);
 /* What a vector file of any format holds; out->name is its format. */
-leann_status leann_vectors_peek(leann_ctx *ctx, const char *path, leann_dataset_info *out);
+leann_status leann_dataset_sniff(leann_ctx *ctx, const char *path, leann_dataset_info *out);
 
 /* Clustered data for tests of scale; the same bytes for a seed on any number of threads. See synth.c for the law. */
 typedef struct {
