@@ -351,8 +351,8 @@ static bool label_block(hid_t set, hid_t space, hid_t type, const leann_h5_shape
         const char *value = (char *)cells + i * (s->is_text ? s->size : 8);
         uint32_t bytes = 8;
         if (varying) {
-            memcpy(&value, (const void *)value, sizeof value);
-            if (!value) value = "";
+            const char *const *at = (const char *const *)(const void *)value;
+            value = *at ? *at : "";
         }
         if (s->is_text) bytes = (uint32_t)(varying ? strlen(value) : strnlen(value, s->size));
         label[i] = label_of(d, value, bytes);
