@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,7 +31,10 @@ static void left_text(char buffer[40], uint64_t elapsed_ns, uint64_t done, uint6
     buffer[0] = 0;
     if (done == 0 || done >= total || elapsed_ns < 500000000) return;
     double seconds = (double)elapsed_ns * 1e-9 * (double)(total - done) / (double)done;
-    snprintf(buffer, 40, "%s left", cli_seconds(time, seconds < 1 ? 1 : (double)(long long)(seconds + 0.5)));
+    if (seconds < 59.5)
+        snprintf(buffer, 40, "%.0f s left", ceil(seconds));
+    else
+        snprintf(buffer, 40, "%s left", cli_seconds(time, seconds));
 }
 
 static void draw(uint64_t now, uint64_t done, uint64_t total)
