@@ -398,9 +398,23 @@ static leann_status find_cell(leann_ctx *ctx, group_job *job, const leann_value 
     return s ? s : predict(ctx, &sweep->info[data], cell);
 }
 
+/* Recall needs k true neighbours. */
+static leann_status check_ks(leann_ctx *ctx, const group_job *job)
+{
+    for (uint32_t data = 0; data < job->sweep->datas; data++)
+        for (size_t i = 0; i < leann_value_count(job->ks); i++) {
+            int64_t k = leann_value_int(leann_value_at(job->ks, i), 0);
+            if (k > job->sweep->info[data].gt_k)
+                return leann_fail(ctx, LEANN_EINVAL, "k = %lld: data set '%s' has %u exact neighbours a query%s", (long long)k,
+                                  job->sweep->data[data], job->sweep->info[data].gt_k,
+                                  job->sweep->info[data].gt_k ? "" : "; run `leann dataset groundtruth` on it");
+        }
+    return LEANN_OK;
+}
+
 static leann_status group_cells(leann_ctx *ctx, group_job *job)
 {
-    leann_status s = LEANN_OK;
+    leann_status s = check_ks(ctx, job);
     for (size_t c = 0; !s && c < leann_value_count(job->configs); c++) {
         const leann_value *given = leann_value_at(job->configs, c);
         leann_value *config = NULL;
