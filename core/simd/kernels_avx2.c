@@ -210,7 +210,7 @@ INLINE void score_list(term t, const query s, leann_list rows, float *out)
     const void *row[ROWS], *next[ROWS], *later[ROWS];
     size_t bytes = row_bytes(t, s.d);
     uint32_t i = 0;
-    if (!rows.ids && bytes > AHEAD_BYTES) {
+    if (!rows.ids && bytes > HEAD_BYTES) {
         for (; i < rows.n; i++) {
             row[0] = leann_list_row(&rows, i);
             score(t, &s, row, NULL, 1, out + i);

@@ -409,6 +409,58 @@ static bool bytes(const leann_kernels *t, char *why)
     return !fails;
 }
 
+/* ---- codebooks: small integers, so that sums are exact and ties are common */
+
+static bool codebook_fails(const leann_kernels *t, const data *x, size_t d, size_t k, char *why)
+{
+    enum { ROWS = 7 };
+    size_t lanes = (k + 15) / 16 * 16;
+    leann_codebook book = {.column = x->table, .d = d, .k = lanes, .stride = lanes};
+    float norm[MAX_K], out[MAX_K], key[ROWS], *norms = (float *)(void *)x->scale_memory.end - lanes;
+    uint8_t code[ROWS];
+    float *rows = (float *)(void *)x->rows_memory.end - (ROWS - 1) * (d + 1) - d;
+    for (size_t c = 0; c < lanes; c++) {
+        norm[c] = c < k ? 0 : INFINITY;
+        for (size_t j = 0; j < d && c < k; j++) norm[c] += book.column[j * lanes + c] * book.column[j * lanes + c];
+    }
+    memcpy(norms, norm, lanes * sizeof *norm);
+    book.norm = norms;
+    for (size_t j = 0; j < (ROWS - 1) * (d + 1) + d; j++) rows[j] = random_float(true);
+    t->codebook_table(book, rows, -2, out);
+    t->codebook_nearest(book, rows, (d + 1) * sizeof(float), ROWS, code, key);
+    for (size_t r = 0; r < ROWS; r++) {
+        double least = INFINITY;
+        size_t at = 0;
+        for (size_t c = 0; c < k; c++) {
+            double want = (double)norm[c];
+            for (size_t j = 0; j < d; j++) want -= 2 * (double)rows[r * (d + 1) + j] * (double)book.column[j * lanes + c];
+            if (want < least) least = want, at = c;
+            if (r > 0 || (double)out[c] == want) continue;
+            snprintf(why, KERNELS_WHY, "codebook_table d %zu, k %zu, centroid %zu: %g, not %g", d, k, c, (double)out[c], want);
+            return true;
+        }
+        if (code[r] == at && (double)key[r] == least) continue;
+        snprintf(why, KERNELS_WHY, "codebook_nearest d %zu, k %zu, row %zu: %u at %g, not %zu at %g", d, k, r, code[r], (double)key[r], at,
+                 least);
+        return true;
+    }
+    return false;
+}
+
+static bool codebooks(const leann_kernels *t, char *why)
+{
+    static const size_t sizes[] = {1, 2, 15, 16, 17, 100, 255, 256};
+    bool fails = false;
+    data x = data_new();
+    for (size_t d = 1; d <= 33 && !fails; d++)
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes && !fails; i++) {
+            data_fill(&x, d, (sizes[i] + 15) / 16 * 16, true);
+            fails = codebook_fails(t, &x, d, sizes[i], why);
+        }
+    data_free(&x);
+    return !fails;
+}
+
 /* ---- conversions */
 
 static uint32_t bits_of(float x)
@@ -551,7 +603,13 @@ static bool checksums(const leann_kernels *t, char *why)
 }
 
 const kernels_check kernels_checks[] = {
-    {"lists", lists},        {"pairs", pairs},      {"bytes", bytes}, {"float16 widening", widening}, {"float16 narrowing", narrowing},
-    {"every count", counts}, {"crc32c", checksums},
+    {"lists", lists},
+    {"pairs", pairs},
+    {"bytes", bytes},
+    {"codebooks", codebooks},
+    {"float16 widening", widening},
+    {"float16 narrowing", narrowing},
+    {"every count", counts},
+    {"crc32c", checksums},
 };
 const size_t kernels_checks_count = sizeof kernels_checks / sizeof *kernels_checks;

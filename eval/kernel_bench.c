@@ -1,0 +1,475 @@
+/* kernel_bench.c – times each kernel of each table over rows in cache, in a run and at random places, after checking it; about
+ * (kernels) * (tables) * 3 * repeats * sample_usec of one thread.
+ *
+ * The share of the peak is that of the multiply-adds a core can do from registers alone; a distance must also load two operands for each,
+ * so a pair of floats in cache cannot reach more than about half of it on a core with two loads and two multiply-adds a cycle.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "eval/kernel_bench.h"
+
+#include "core/simd/kernels.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+enum { CACHED_BYTES = 16384, LIST = 32, MOST_ROWS = 64, RANDOM_LISTS = 2048, TABLES = 4, TILE_BYTES = 1 << 20, MOST_REPEATS = 1001 };
+
+/* ---- what is timed */
+
+typedef enum { FLOATS, BYTES, HALVES, NIBBLES, CODES8, CODES4 } row_type;
+
+typedef struct { /* the sides that all rows share */
+    float *q, *scale, *table;
+    uint8_t *q8, *codes;
+    void *sink;          /* what a kernel writes beside its result: d values, or a codebook's table */
+    leann_codebook book; /* of 256 centroids and `width` components: a row is m of them, side by side */
+    size_t d, m, width;
+} shared;
+
+typedef void kernel_call(const leann_kernels *t, const shared *s, leann_list rows, float *out);
+
+typedef struct {
+    const char *name;
+    row_type type;
+    kernel_call *call;
+    double flops;   /* a component */
+    double largest; /* of a term, for the bound of the check; 0: must be equal */
+    size_t written; /* bytes a component */
+} kernel;
+
+static const void *row_at(const leann_list *l, uint32_t i)
+{
+    return (const char *)l->base + l->stride * (l->ids ? l->ids[i] : (size_t)l->first + i);
+}
+
+#define EACH_ROW(call)                                                                                                                     \
+    for (uint32_t i = 0; i < l.n; i++) {                                                                                                   \
+        const void *row = row_at(&l, i);                                                                                                   \
+        call;                                                                                                                              \
+    }
+#define KERNEL(name, body)                                                                                                                 \
+    static void name(const leann_kernels *t, const shared *s, leann_list l, float *out)                                                    \
+    {                                                                                                                                      \
+        body;                                                                                                                              \
+    }
+
+KERNEL(l2_f32, EACH_ROW(out[i] = t->l2_f32(s->q, row, s->d)))
+KERNEL(ip_f32, EACH_ROW(out[i] = t->ip_f32(s->q, row, s->d)))
+KERNEL(l2_u8, EACH_ROW(out[i] = (float)t->l2_u8(s->q8, row, s->d)))
+KERNEL(ip_u8, EACH_ROW(out[i] = (float)t->ip_u8(s->q8, row, s->d)))
+KERNEL(l2_f32_u8, EACH_ROW(out[i] = t->l2_f32_u8(s->q, row, s->d)))
+KERNEL(ip_f32_u8, EACH_ROW(out[i] = t->ip_f32_u8(s->q, row, s->d)))
+KERNEL(ip_f32_i8, EACH_ROW(out[i] = t->ip_f32_i8(s->q, row, s->d)))
+KERNEL(norm_f32, EACH_ROW(out[i] = t->norm_f32(row, s->d)))
+KERNEL(l2_f32_list, t->l2_f32_list(s->q, l, s->d, out))
+KERNEL(ip_f32_list, t->ip_f32_list(s->q, l, s->d, out))
+KERNEL(l2_u8_list, t->l2_u8_list(s->q8, l, s->d, out))
+KERNEL(l2_f32_u8_list, t->l2_f32_u8_list(s->q, l, s->d, out))
+KERNEL(ip_f32_u8_list, t->ip_f32_u8_list(s->q, l, s->d, out))
+KERNEL(sq8_l2_list, t->sq8_l2_list(s->q, s->scale, l, s->d, out))
+KERNEL(sq8_ip_list, t->sq8_ip_list(s->q, l, s->d, out))
+KERNEL(sq4_l2_list, t->sq4_l2_list(s->q, s->scale, l, s->d, out))
+KERNEL(sq4_ip_list, t->sq4_ip_list(s->q, l, s->d, out))
+KERNEL(adc8_list, t->adc8_list(s->table, 256, l, s->m, out))
+KERNEL(adc4_list, t->adc4_list(s->table, l, s->m, out))
+KERNEL(codebook_table,
+       EACH_ROW(for (size_t j = 0; j < s->m; j++) t->codebook_table(s->book, (const float *)row + j * s->width, -2, s->sink);
+                out[i] = ((const float *)s->sink)[i]))
+KERNEL(f32_from_u8, EACH_ROW(t->f32_from_u8(row, s->sink, s->d); out[i] = 0))
+KERNEL(f32_from_f16, EACH_ROW(t->f32_from_f16(row, s->sink, s->d); out[i] = 0))
+KERNEL(f16_from_f32, EACH_ROW(t->f16_from_f32(row, s->sink, s->d); out[i] = 0))
+KERNEL(crc32c, EACH_ROW(out[i] = (float)t->crc32c(0, row, s->d)))
+
+/* The sum of the keys says what a wrong code would change; equal keys may be different centroids. */
+static void codebook_nearest(const leann_kernels *t, const shared *s, leann_list l, float *out)
+{
+    float *key = s->sink;
+    for (uint32_t i = 0; i < l.n; i++) {
+        t->codebook_nearest(s->book, row_at(&l, i), s->width * sizeof(float), s->m, s->codes, key);
+        out[i] = 0;
+        for (size_t j = 0; j < s->m; j++) out[i] += key[j];
+    }
+}
+
+/* Floats are in [0, 1), scales too; a codebook's 256 multiply-adds a component are counted. */
+static const kernel kernels[] = {
+    {"l2_f32", FLOATS, l2_f32, 3, 1, 0},
+    {"ip_f32", FLOATS, ip_f32, 2, 1, 0},
+    {"norm_f32", FLOATS, norm_f32, 2, 1, 0},
+    {"l2_f32_list", FLOATS, l2_f32_list, 3, 1, 0},
+    {"ip_f32_list", FLOATS, ip_f32_list, 2, 1, 0},
+    {"codebook_table", FLOATS, codebook_table, 512, 4, 0},
+    {"codebook_nearest", FLOATS, codebook_nearest, 512, 4, 0},
+    {"f16_from_f32", FLOATS, f16_from_f32, 0, 0, 2},
+    {"f32_from_f16", HALVES, f32_from_f16, 0, 0, 4},
+    {"f32_from_u8", BYTES, f32_from_u8, 0, 0, 4},
+    {"l2_u8", BYTES, l2_u8, 3, 0, 0},
+    {"ip_u8", BYTES, ip_u8, 2, 0, 0},
+    {"l2_u8_list", BYTES, l2_u8_list, 3, 0, 0},
+    {"l2_f32_u8", BYTES, l2_f32_u8, 3, 65025, 0},
+    {"ip_f32_u8", BYTES, ip_f32_u8, 2, 255, 0},
+    {"ip_f32_i8", BYTES, ip_f32_i8, 2, 128, 0},
+    {"l2_f32_u8_list", BYTES, l2_f32_u8_list, 3, 65025, 0},
+    {"ip_f32_u8_list", BYTES, ip_f32_u8_list, 2, 255, 0},
+    {"sq8_l2_list", BYTES, sq8_l2_list, 4, 65025, 0},
+    {"sq8_ip_list", BYTES, sq8_ip_list, 2, 255, 0},
+    {"sq4_l2_list", NIBBLES, sq4_l2_list, 4, 225, 0},
+    {"sq4_ip_list", NIBBLES, sq4_ip_list, 2, 15, 0},
+    {"adc8_list", CODES8, adc8_list, 1, 1, 0},
+    {"adc4_list", CODES4, adc4_list, 1, 1, 0},
+    {"crc32c", BYTES, crc32c, 0, 0, 0},
+};
+enum { KERNELS = sizeof kernels / sizeof *kernels };
+
+static size_t components(const kernel *k, const shared *s)
+{
+    return k->type == CODES8 || k->type == CODES4 ? s->m : s->d;
+}
+
+static size_t row_bytes(const kernel *k, const shared *s)
+{
+    size_t n = components(k, s);
+    if (k->type == FLOATS) return n * sizeof(float);
+    if (k->type == HALVES) return n * sizeof(uint16_t);
+    return k->type == NIBBLES || k->type == CODES4 ? (n + 1) / 2 : n;
+}
+
+/* Nanoseconds that this thread has run: what another program takes of the core is not the kernel's. A system call, so only around a sample. */
+static uint64_t thread_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
+
+/* ---- the machine's peaks, one thread */
+
+#if defined(__x86_64__)
+/* `rounds` times twelve independent multiply-adds, enough to cover a latency of four on two units and more. */
+__attribute__((target("avx512f"))) static float multiply_add_avx512(uint64_t rounds, float x)
+{
+    __m512 acc[12], a = _mm512_set1_ps(x);
+#pragma GCC unroll 12
+    for (int i = 0; i < 12; i++) acc[i] = _mm512_set1_ps((float)i);
+    for (uint64_t r = 0; r < rounds; r++)
+#pragma GCC unroll 12
+        for (int i = 0; i < 12; i++) acc[i] = _mm512_fmadd_ps(acc[i], a, a);
+#pragma GCC unroll 12
+    for (int i = 1; i < 12; i++) acc[0] = _mm512_add_ps(acc[0], acc[i]);
+    return _mm512_cvtss_f32(acc[0]);
+}
+
+__attribute__((target("avx2,fma"))) static float multiply_add_avx2(uint64_t rounds, float x)
+{
+    __m256 acc[12], a = _mm256_set1_ps(x);
+#pragma GCC unroll 12
+    for (int i = 0; i < 12; i++) acc[i] = _mm256_set1_ps((float)i);
+    for (uint64_t r = 0; r < rounds; r++)
+#pragma GCC unroll 12
+        for (int i = 0; i < 12; i++) acc[i] = _mm256_fmadd_ps(acc[i], a, a);
+#pragma GCC unroll 12
+    for (int i = 1; i < 12; i++) acc[0] = _mm256_add_ps(acc[0], acc[i]);
+    return _mm256_cvtss_f32(acc[0]);
+}
+#endif
+
+/* The same in four-float vectors of the base instruction set, a multiply and an add (one instruction on Arm). */
+static float multiply_add_base(uint64_t rounds, float x)
+{
+    typedef float four __attribute__((vector_size(16)));
+    four acc[12], a = {x, x, x, x};
+#pragma GCC unroll 12
+    for (int i = 0; i < 12; i++) acc[i] = a * (float)i;
+    for (uint64_t r = 0; r < rounds; r++)
+#pragma GCC unroll 12
+        for (int i = 0; i < 12; i++)
+#if defined(__aarch64__)
+            __asm__("fmla %0.4s, %1.4s, %1.4s" : "+w"(acc[i]) : "w"(a));
+#else
+            acc[i] = acc[i] * a + a;
+#endif
+#pragma GCC unroll 12
+    for (int i = 1; i < 12; i++) acc[0] += acc[i];
+    return acc[0][0];
+}
+
+static volatile float kept; /* so that no result is unused */
+
+static void measure_peak(leann_kernel_report *report)
+{
+    struct {
+        const char *isa;
+        float (*loop)(uint64_t, float);
+        double lanes;
+    } loops[] = {
+        {"scalar", multiply_add_base, 4},
+#if defined(__x86_64__)
+        {"avx2", multiply_add_avx2, 8},
+        {"avx512", multiply_add_avx512, 16},
+#elif defined(__aarch64__)
+        {"neon", multiply_add_base, 4},
+#endif
+    };
+    const uint64_t rounds = 100000;
+    for (size_t i = 0; i < sizeof loops / sizeof *loops; i++) {
+        if (!leann_kernels_named(loops[i].isa)) continue;
+        for (int repeat = 0; repeat < 20; repeat++) { /* the best of twenty: what the core can do */
+            uint64_t start = thread_ns();
+            kept = loops[i].loop(rounds, 0.5F + kept * 0);
+            double rate = (double)rounds * 12 * loops[i].lanes * 2 / (double)(thread_ns() - start);
+            if (rate > report->peak_gflop_s) report->peak_gflop_s = rate, report->peak_isa = loops[i].isa;
+        }
+    }
+}
+
+static void measure_stream(const void *memory, size_t bytes, leann_kernel_report *report)
+{
+    const uint64_t *word = memory;
+    for (int repeat = 0; repeat < 5; repeat++) {
+        uint64_t sum[8] = {0}, start = thread_ns();
+        for (size_t i = 0; i + 8 <= bytes / sizeof *word; i += 8)
+            for (size_t l = 0; l < 8; l++) sum[l] += word[i + l];
+        kept = (float)(sum[0] ^ sum[1] ^ sum[2] ^ sum[3] ^ sum[4] ^ sum[5] ^ sum[6] ^ sum[7]);
+        double rate = (double)bytes / (double)(thread_ns() - start);
+        if (rate > report->stream_gb_s) report->stream_gb_s = rate;
+    }
+}
+
+/* ---- one kernel */
+
+typedef struct {
+    leann_ctx *ctx;
+    const leann_kernel_bench_options *options;
+    const leann_kernels *tables[TABLES]; /* scalar first */
+    size_t count;
+    shared s;
+    char *memory;
+    uint32_t *ids; /* (RANDOM_LISTS * LIST), fractions of 2³² until a kernel's rows are known */
+    uint32_t *places;
+    double *samples; /* (tables, repeats) */
+} bench;
+
+/* Random floats, or bytes; a tile of them again and again, which no cache can tell. */
+static void fill_memory(const bench *b, row_type type)
+{
+    leann_rng rng = leann_rng_at(1, "kernel-bench", type == FLOATS);
+    size_t tile = b->options->memory_bytes < TILE_BYTES ? b->options->memory_bytes : TILE_BYTES;
+    for (size_t i = 0; i + 4 <= tile; i += 4) {
+        uint32_t bits = leann_rng_u32(&rng);
+        float real = (float)(bits >> 8) * 0x1p-24F;
+        memcpy(b->memory + i, type == FLOATS ? (void *)&real : (void *)&bits, 4);
+    }
+    for (size_t at = tile; at < b->options->memory_bytes; at += tile) {
+        size_t left = b->options->memory_bytes - at;
+        memcpy(b->memory + at, b->memory, left < tile ? left : tile);
+    }
+}
+
+/* The list of the call `turn`. */
+static leann_list list_at(const bench *b, const kernel *k, leann_rows_place place, uint64_t turn)
+{
+    leann_list l = {.base = b->memory, .stride = row_bytes(k, &b->s)};
+    size_t rows = b->options->memory_bytes / l.stride;
+    if (place == LEANN_ROWS_CACHED) {
+        size_t fit = CACHED_BYTES / l.stride / 4 * 4;
+        l.n = fit < 4 ? 4 : fit > MOST_ROWS ? MOST_ROWS : (uint32_t)fit;
+        l.ids = b->places; /* the first MOST_ROWS: 0, 1, 2 … */
+    } else if (place == LEANN_ROWS_RUN) {
+        l.n = MOST_ROWS;
+        l.first = (uint32_t)(turn % (rows / MOST_ROWS) * MOST_ROWS);
+    } else {
+        l.n = LIST;
+        l.ids = b->places + MOST_ROWS + turn % RANDOM_LISTS * LIST;
+    }
+    return l;
+}
+
+static leann_status check(const bench *b, const kernel *k, const leann_kernels *t)
+{
+    float got[MOST_ROWS], want[MOST_ROWS];
+    size_t n = components(k, &b->s), written = b->s.d * k->written;
+    double bound = ((double)n + 4) * (double)n * k->largest * (double)FLT_EPSILON / 2;
+    size_t mark = leann_scratch_mark(b->ctx);
+    void *sink = leann_scratch(b->ctx, written + 1);
+    if (!sink) return leann_ctx_status(b->ctx);
+    for (int place = 0; place < LEANN_ROWS_PLACES; place++) {
+        leann_list l = list_at(b, k, (leann_rows_place)place, 0);
+        k->call(b->tables[0], &b->s, l, want);
+        memcpy(sink, b->s.sink, written);
+        k->call(t, &b->s, l, got);
+        for (uint32_t i = 0; i < l.n; i++)
+            if (!(fabs((double)got[i] - (double)want[i]) <= bound))
+                return leann_fail(b->ctx, LEANN_EINVAL, "%s of %s gives %.9g for %zu components where scalar gives %.9g; the bound is %g",
+                                  k->name, t->name, (double)got[i], n, (double)want[i], bound);
+        if (memcmp(sink, b->s.sink, written) != 0)
+            return leann_fail(b->ctx, LEANN_EINVAL, "%s of %s writes other bits than scalar for %zu components", k->name, t->name, n);
+    }
+    leann_scratch_reset(b->ctx, mark);
+    return LEANN_OK;
+}
+
+/* Nanoseconds a row over sample_usec of calls. */
+static double sample(const bench *b, const kernel *k, const leann_kernels *t, leann_rows_place place, uint64_t *turn)
+{
+    float out[MOST_ROWS];
+    uint64_t rows = 0, limit = leann_now_ns() + (uint64_t)b->options->sample_usec * 1000, start = thread_ns();
+    do
+        for (int call = 0; call < 16; call++) { /* the clock costs as much as a row or two */
+            leann_list l = list_at(b, k, place, (*turn)++);
+            k->call(t, &b->s, l, out);
+            rows += l.n;
+        }
+    while (leann_now_ns() < limit);
+    uint64_t end = thread_ns();
+    kept = out[0];
+    return (double)(end - start) / (double)rows;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *x, size_t n)
+{
+    qsort(x, n, sizeof *x, ascending);
+    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
+}
+
+static leann_status measure(const bench *b, const kernel *k, leann_kernel_report *report)
+{
+    leann_kernel_timing *out = report->timing + report->n;
+    size_t repeats = b->options->repeats, bytes = row_bytes(k, &b->s), rows = b->options->memory_bytes / bytes;
+    for (uint32_t i = 0; i < RANDOM_LISTS * LIST; i++) b->places[MOST_ROWS + i] = (uint32_t)((uint64_t)b->ids[i] * rows >> 32);
+    for (size_t t = 0; t < b->count; t++) {
+        leann_status status = check(b, k, b->tables[t]);
+        if (status) return status;
+        out[t] = (leann_kernel_timing){.kernel = k->name, .isa = b->tables[t]->name, .row_bytes = bytes + b->s.d * k->written};
+    }
+    for (int place = 0; place < LEANN_ROWS_PLACES; place++) {
+        uint64_t turn = 0;
+        for (size_t r = 0; r < repeats; r++)
+            for (size_t t = 0; t < b->count; t++) b->samples[t * repeats + r] = sample(b, k, b->tables[t], (leann_rows_place)place, &turn);
+        for (size_t t = 0; t < b->count; t++) {
+            out[t].ns[place] = median(b->samples + t * repeats, repeats);
+            out[t].gb_s[place] = (double)out[t].row_bytes / out[t].ns[place];
+            out[t].speedup[place] = out[0].ns[place] / out[t].ns[place];
+        }
+        if (leann_ctx_cancelled(b->ctx)) return leann_fail(b->ctx, LEANN_EINTR, "interrupted");
+    }
+    for (size_t t = 0; t < b->count; t++) {
+        out[t].gflop_s = k->flops * (double)components(k, &b->s) / out[t].ns[LEANN_ROWS_CACHED];
+        out[t].peak_share = out[t].gflop_s / report->peak_gflop_s;
+        out[t].stream_share = out[t].gb_s[LEANN_ROWS_RUN] / report->stream_gb_s;
+    }
+    report->n += b->count;
+    return LEANN_OK;
+}
+
+/* ---- all */
+
+static leann_status check_options(leann_ctx *ctx, const leann_kernel_bench_options *o)
+{
+    if (o->d < 1 || o->d > 65536) return leann_fail(ctx, LEANN_EINVAL, "%zu components a row; from 1 to 65536", o->d);
+    if (o->repeats < 1 || o->repeats > MOST_REPEATS)
+        return leann_fail(ctx, LEANN_EINVAL, "%u repeats; from 1 to %d", o->repeats, MOST_REPEATS);
+    size_t least = o->d * sizeof(float) * MOST_ROWS;
+    if (o->memory_bytes < least || o->memory_bytes > (size_t)1 << 40)
+        return leann_fail(ctx, LEANN_EINVAL, "%zu bytes of rows; from %zu (%d rows) to 2^40", o->memory_bytes, least, MOST_ROWS);
+    return LEANN_OK;
+}
+
+static leann_status prepare(bench *b)
+{
+    shared *s = &b->s;
+    leann_rng rng = leann_rng_at(1, "kernel-bench", 2);
+    s->d = b->options->d;
+    s->m = s->d < 8 ? 1 : s->d / 8;
+    s->q = leann_alloc(b->ctx, s->d, sizeof *s->q);
+    s->scale = leann_alloc(b->ctx, s->d, sizeof *s->scale);
+    s->q8 = leann_alloc(b->ctx, s->d, 1);
+    s->table = leann_alloc(b->ctx, s->m * 256, sizeof *s->table);
+    s->width = s->d < 8 ? s->d : 8;
+    s->codes = leann_alloc(b->ctx, s->m, 1);
+    s->sink = leann_alloc(b->ctx, s->d < 256 ? 256 : s->d, sizeof(float));
+    float *column = leann_alloc(b->ctx, s->width * 256, sizeof *column), *norm = leann_alloc(b->ctx, 256, sizeof *norm);
+    s->book = (leann_codebook){.column = column, .norm = norm, .d = s->width, .k = 256, .stride = 256};
+    b->memory = leann_alloc(b->ctx, b->options->memory_bytes, 1);
+    b->ids = leann_alloc(b->ctx, RANDOM_LISTS * LIST, sizeof *b->ids);
+    b->places = leann_alloc(b->ctx, MOST_ROWS + RANDOM_LISTS * LIST, sizeof *b->places);
+    b->samples = leann_alloc(b->ctx, TABLES * (size_t)b->options->repeats, sizeof *b->samples);
+    if (leann_ctx_status(b->ctx)) return leann_ctx_status(b->ctx);
+    for (size_t j = 0; j < s->d; j++) {
+        s->q[j] = (float)(leann_rng_u32(&rng) >> 8) * 0x1p-24F;
+        s->scale[j] = (float)(leann_rng_u32(&rng) >> 8) * 0x1p-24F;
+        s->q8[j] = (uint8_t)leann_rng_u32(&rng);
+    }
+    for (size_t j = 0; j < s->m * 256; j++) s->table[j] = (float)(leann_rng_u32(&rng) >> 8) * 0x1p-24F;
+    for (size_t j = 0; j < s->width * 256; j++) {
+        column[j] = (float)(leann_rng_u32(&rng) >> 8) * 0x1p-24F;
+        norm[j % 256] += column[j] * column[j];
+    }
+    for (uint32_t i = 0; i < MOST_ROWS; i++) b->places[i] = i;
+    for (uint32_t i = 0; i < RANDOM_LISTS * LIST; i++) b->ids[i] = leann_rng_u32(&rng);
+    return LEANN_OK;
+}
+
+static void bench_free(bench *b)
+{
+    leann_free(b->s.q);
+    leann_free(b->s.scale);
+    leann_free(b->s.q8);
+    leann_free(b->s.codes);
+    leann_free((void *)(uintptr_t)b->s.book.column);
+    leann_free((void *)(uintptr_t)b->s.book.norm);
+    leann_free(b->s.table);
+    leann_free(b->s.sink);
+    leann_free(b->memory);
+    leann_free(b->ids);
+    leann_free(b->places);
+    leann_free(b->samples);
+}
+
+leann_status leann_kernel_bench(leann_ctx *ctx, const leann_kernel_bench_options *options, leann_kernel_report *report)
+{
+    static const char *const names[TABLES] = {"scalar", "avx2", "avx512", "neon"};
+    bench b = {.ctx = ctx, .options = options};
+    *report = (leann_kernel_report){0};
+    for (size_t i = 0; i < TABLES; i++)
+        if (leann_kernels_named(names[i])) b.tables[b.count++] = leann_kernels_named(names[i]);
+    leann_status status = check_options(ctx, options);
+    if (status) return status;
+    status = prepare(&b);
+    if (status) goto done;
+    report->timing = leann_alloc(ctx, KERNELS * b.count, sizeof *report->timing);
+    if (!report->timing) {
+        status = leann_ctx_status(ctx);
+        goto done;
+    }
+    measure_peak(report);
+    fill_memory(&b, FLOATS);
+    measure_stream(b.memory, options->memory_bytes, report);
+    for (size_t k = 0; k < KERNELS; k++) {
+        if (k > 0 && kernels[k - 1].type == FLOATS && kernels[k].type != FLOATS) fill_memory(&b, BYTES);
+        leann_ctx_progress(ctx, kernels[k].name, k, KERNELS);
+        status = measure(&b, &kernels[k], report);
+        if (status) goto done;
+    }
+    leann_ctx_progress(ctx, "kernels", KERNELS, KERNELS);
+done:
+    bench_free(&b);
+    return status;
+}
+
+void leann_kernel_report_free(leann_kernel_report *report)
+{
+    leann_free(report->timing);
+    *report = (leann_kernel_report){0};
+}
