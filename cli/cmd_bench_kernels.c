@@ -53,13 +53,13 @@ static void print_table(const leann_kernel_report *report, const leann_kernel_be
     printf("%zu components a row (look-ups: an eighth of that), medians of %u, one thread\n", options->d, options->repeats);
     printf("peak: %.1f GFLOP/s (multiply-adds in registers, %s), %.1f GB/s (reading %s)\n\n", report->peak_gflop_s, report->peak_isa,
            report->stream_gb_s, cli_bytes(size, (double)options->memory_bytes));
-    printf("%-32s%42s%30s%22s\n", "", "in cache               ", "a run in memory        ", "lists of 32 at random");
-    printf("%-16s%-9s%7s%9s%8s%9s%8s%8s%9s%8s%8s%6s%9s%8s%6s\n", "kernel", "isa", "bytes", "ns", "GB/s", "GFLOP/s", "of peak", "x", "ns",
+    printf("%-34s%42s%30s%22s\n", "", "in cache               ", "a run in memory        ", "lists of 32 at random");
+    printf("%-18s%-9s%7s%9s%8s%9s%8s%8s%9s%8s%8s%6s%9s%8s%6s\n", "kernel", "isa", "bytes", "ns", "GB/s", "GFLOP/s", "of peak", "x", "ns",
            "GB/s", "of peak", "x", "ns", "GB/s", "x");
     for (size_t i = 0; i < report->n; i++) {
         const leann_kernel_timing *t = &report->timing[i];
         bool first = i == 0 || strcmp(t->kernel, t[-1].kernel) != 0;
-        printf("%-16s%-9s%7zu%9.1f%8.1f", first ? t->kernel : "", t->isa, t->row_bytes, t->ns[0], t->gb_s[0]);
+        printf("%-18s%-9s%7zu%9.1f%8.1f", first ? t->kernel : "", t->isa, t->row_bytes, t->ns[0], t->gb_s[0]);
         if (t->gflop_s > 0)
             printf("%9.1f%6.0f %%", t->gflop_s, 100 * t->peak_share);
         else

@@ -1,8 +1,9 @@
 /* kernel_bench.c – times each kernel of each table over rows in cache, in a run and at random places, after checking it; about
  * (kernels) * (tables) * 3 * repeats * sample_usec of one thread.
  *
- * The share of the peak is that of the multiply-adds a core can do from registers alone; a distance must also load two operands for each,
- * so a pair of floats in cache cannot reach more than about half of it on a core with two loads and two multiply-adds a cycle.
+ * The peak is that of multiply-adds on floats in registers, two operations each. A squared difference counts three (its subtraction runs
+ * on other units), so floats could pass 100 %, and bytes, of which an instruction takes more, do; a pair that loads both sides of every
+ * multiply-add is held below by its loads.
  *
  * SPDX-License-Identifier: MIT */
 #include "eval/kernel_bench.h"
@@ -277,15 +278,14 @@ static leann_list list_at(const bench *b, const kernel *k, leann_rows_place plac
     leann_list l = {.base = b->memory, .stride = row_bytes(k, &b->s)};
     size_t rows = b->options->memory_bytes / l.stride;
     if (place == LEANN_ROWS_CACHED) {
-        size_t fit = CACHED_BYTES / l.stride / 4 * 4;
-        l.n = fit < 4 ? 4 : fit > MOST_ROWS ? MOST_ROWS : (uint32_t)fit;
-        l.ids = b->places; /* the first MOST_ROWS: 0, 1, 2 … */
+        l.n = LIST;
+        l.ids = b->places; /* the few rows that fit, again and again */
     } else if (place == LEANN_ROWS_RUN) {
         l.n = MOST_ROWS;
         l.first = (uint32_t)(turn % (rows / MOST_ROWS) * MOST_ROWS);
     } else {
         l.n = LIST;
-        l.ids = b->places + MOST_ROWS + turn % RANDOM_LISTS * LIST;
+        l.ids = b->places + LIST + turn % RANDOM_LISTS * LIST;
     }
     return l;
 }
@@ -347,7 +347,9 @@ static leann_status measure(const bench *b, const kernel *k, leann_kernel_report
 {
     leann_kernel_timing *out = report->timing + report->n;
     size_t repeats = b->options->repeats, bytes = row_bytes(k, &b->s), rows = b->options->memory_bytes / bytes;
-    for (uint32_t i = 0; i < RANDOM_LISTS * LIST; i++) b->places[MOST_ROWS + i] = (uint32_t)((uint64_t)b->ids[i] * rows >> 32);
+    uint32_t fit = bytes * LIST < CACHED_BYTES ? LIST : bytes * 4 < CACHED_BYTES ? (uint32_t)(CACHED_BYTES / bytes) : 4;
+    for (uint32_t i = 0; i < LIST; i++) b->places[i] = i % fit;
+    for (uint32_t i = 0; i < RANDOM_LISTS * LIST; i++) b->places[LIST + i] = (uint32_t)((uint64_t)b->ids[i] * rows >> 32);
     for (size_t t = 0; t < b->count; t++) {
         leann_status status = check(b, k, b->tables[t]);
         if (status) return status;
@@ -403,7 +405,7 @@ static leann_status prepare(bench *b)
     s->book = (leann_codebook){.column = column, .norm = norm, .d = s->width, .k = 256, .stride = 256};
     b->memory = leann_alloc(b->ctx, b->options->memory_bytes, 1);
     b->ids = leann_alloc(b->ctx, RANDOM_LISTS * LIST, sizeof *b->ids);
-    b->places = leann_alloc(b->ctx, MOST_ROWS + RANDOM_LISTS * LIST, sizeof *b->places);
+    b->places = leann_alloc(b->ctx, LIST + RANDOM_LISTS * LIST, sizeof *b->places);
     b->samples = leann_alloc(b->ctx, TABLES * (size_t)b->options->repeats, sizeof *b->samples);
     if (leann_ctx_status(b->ctx)) return leann_ctx_status(b->ctx);
     for (size_t j = 0; j < s->d; j++) {
@@ -416,7 +418,6 @@ static leann_status prepare(bench *b)
         column[j] = (float)(leann_rng_u32(&rng) >> 8) * 0x1p-24F;
         norm[j % 256] += column[j] * column[j];
     }
-    for (uint32_t i = 0; i < MOST_ROWS; i++) b->places[i] = i;
     for (uint32_t i = 0; i < RANDOM_LISTS * LIST; i++) b->ids[i] = leann_rng_u32(&rng);
     return LEANN_OK;
 }

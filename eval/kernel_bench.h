@@ -6,7 +6,8 @@
 
 #include "core/ctx.h"
 
-/* Where the rows of a timed list lie: in the first cache; one after another in memory; lists of 32 at random places of it. */
+/* Where the rows of a timed list lie: lists of 32 of the few that fit the first cache (4 at least); one after another in memory; lists
+ * of 32 at random places of it. */
 typedef enum { LEANN_ROWS_CACHED, LEANN_ROWS_RUN, LEANN_ROWS_RANDOM, LEANN_ROWS_PLACES } leann_rows_place;
 
 typedef struct {
