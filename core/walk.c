@@ -168,23 +168,23 @@ leann_status leann_graph_collect(leann_ctx *ctx, const leann_graph *graph, leann
 
 /* ---- descent ---------------------------------------------------------------------------------------------------------------- */
 
+/* Whole lists, nodes met before included, as hnswlib does it: leaving those out gives the same answers for 6 % fewer distances at ef 20
+ * and 1.3 % at ef 200 on MNIST, but then a count of distances no longer compares with hnswlib's. */
 leann_status leann_graph_descend(leann_ctx *ctx, const leann_graph *graph, leann_scorer *scorer, uint32_t from, uint32_t to, leann_hit *at)
 {
-    if (from <= to) return LEANN_OK;
-    hop_room room;
     size_t mark = leann_scratch_mark(ctx);
-    leann_status status = hop_room_new(ctx, graph, &room);
-    if (status) return status;
+    float *key = leann_scratch(ctx, ((size_t)graph->upper_slots + 1) * sizeof *key);
+    if (!key) return leann_ctx_status(ctx);
     uint32_t hops = 0;
-    room.marks[at->id] = room.epoch; /* a node met on any level was no better than `at`: it need not be scored again */
     for (uint32_t level = from; level > to; level--) {
         uint32_t node;
         do {
             node = at->id;
             hops++;
-            uint32_t m = score_list(list_at(graph, node, level), node, level, scorer, at->key, &room);
-            for (uint32_t i = 0; i < m; i++) {
-                leann_hit hit = {room.key[i], room.ids[i]};
+            const uint32_t *list = leann_graph_upper_list(graph, node, level);
+            if (list[0] > 0) scorer->score(scorer, (leann_span){LEANN_NONE, 0, list[0], list + 1}, at->key, key, NULL);
+            for (uint32_t i = 0; i < list[0]; i++) {
+                leann_hit hit = {key[i], list[1 + i]};
                 if (leann_hit_before(hit, *at)) *at = hit;
             }
         } while (at->id != node);

@@ -182,7 +182,7 @@ static leann_status build(leann_ctx *ctx, const leann_oracle *oracle, const void
     status = leann_graph_new(ctx, n, 2 * b.params.M, b.params.M, levels, &g);
     if (status) goto done;
     g->default_ef = b.params.ef_search;
-    status = leann_linker_start(ctx, oracle, g, 1, &b.linker);
+    status = leann_linker_start(ctx, oracle, g, &b.linker);
     if (!status) status = insert_all(ctx, &b);
     if (status) goto done;
     g->entry = b.entry;

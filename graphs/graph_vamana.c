@@ -14,6 +14,8 @@
 #include <math.h>
 #include <string.h>
 
+#define ROOM 30 /* per cent of slots that a list may overflow by while building: one pruning then serves many links */
+
 typedef struct {
     int complexity;
     uint32_t degree, build_window, ef_search, passes;
@@ -208,11 +210,11 @@ static leann_status insert_all(leann_ctx *ctx, vamana_build *b, float slack)
 static leann_status start(leann_ctx *ctx, const leann_oracle *oracle, vamana_build *b, leann_graph **out)
 {
     uint32_t n = oracle->n, batch = leann_linker_batch(n, UINT32_MAX);
-    leann_status status = leann_graph_new(ctx, n, b->params.degree, 0, NULL, out);
-    if (!status) status = leann_linker_start(ctx, oracle, *out, 1, &b->linker);
+    leann_status status = leann_graph_new(ctx, n, b->params.degree + b->params.degree * ROOM / 100, 0, NULL, out);
+    if (!status) status = leann_linker_start(ctx, oracle, *out, &b->linker);
     if (!status) status = medoid(ctx, oracle, &(*out)->entry);
     if (status) return status;
-    (*out)->default_ef = b->params.ef_search;
+    b->linker.keep = b->params.degree;
     b->order = leann_alloc(ctx, n, sizeof *b->order);
     b->forward = leann_alloc(ctx, (size_t)batch * b->params.degree, sizeof *b->forward);
     b->chosen = leann_alloc(ctx, batch, sizeof *b->chosen);
@@ -228,21 +230,58 @@ static leann_status start(leann_ctx *ctx, const leann_oracle *oracle, vamana_bui
     return LEANN_OK;
 }
 
+/* ---- the links that stay ------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const vamana_build *build;
+    leann_graph *to;
+} keep_job;
+
+static leann_status keep_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
+{
+    const keep_job *job = arg;
+    const leann_linker *l = &job->build->linker;
+    size_t mark = leann_scratch_mark(ctx);
+    leann_hit *hit = leann_scratch(ctx, ((size_t)l->graph->slots + 1) * sizeof *hit);
+    leann_status status = hit ? LEANN_OK : leann_ctx_status(ctx);
+    for (size_t i = begin; !status && i < end; i++) {
+        const uint32_t *list = leann_graph_list(l->graph, (uint32_t)i);
+        uint32_t *out = leann_graph_list(job->to, (uint32_t)i), n = list[0];
+        for (uint32_t j = 0; j < n; j++) leann_hits_insert(hit, j, (leann_hit){l->key[(list - l->graph->links) + 1 + j], list[1 + j]});
+        if (n > job->to->slots) status = leann_linker_select(ctx, l, hit, n, job->to->slots, hit, &n);
+        out[0] = status ? 0 : n;
+        for (uint32_t j = 0; j < out[0]; j++) out[1 + j] = hit[j].id;
+    }
+    leann_scratch_reset(ctx, mark);
+    return status;
+}
+
+static leann_status keep_links(leann_ctx *ctx, const vamana_build *b, leann_graph **out)
+{
+    leann_status status = leann_graph_new(ctx, b->linker.graph->n, b->params.degree, 0, NULL, out);
+    if (status) return status;
+    (*out)->entry = b->linker.graph->entry;
+    (*out)->default_ef = b->params.ef_search;
+    return leann_parallel(ctx, (*out)->n, 256, keep_task, &(keep_job){b, *out});
+}
+
 /* ---- the plug-in ---------------------------------------------------------------------------------------------------------------- */
 
 static leann_status build(leann_ctx *ctx, const leann_oracle *oracle, const void *params, leann_graph **out)
 {
     vamana_build b = {.params = resolve(params)};
-    leann_graph *g = NULL;
+    leann_graph *roomy = NULL, *g = NULL;
     float slack = (float)(b.params.alpha * b.params.alpha);
-    leann_status status = start(ctx, oracle, &b, &g);
+    leann_status status = start(ctx, oracle, &b, &roomy);
     if (!status) status = insert_all(ctx, &b, b.params.passes == 2 ? 1 : slack);
     b.again = true;
     if (!status && b.params.passes == 2) status = insert_all(ctx, &b, slack);
+    if (!status) status = keep_links(ctx, &b, &g);
 #ifndef NDEBUG
     if (!status) status = leann_graph_check(ctx, g);
 #endif
     leann_linker_stop(&b.linker);
+    leann_graph_free(roomy);
     leann_free(b.order);
     leann_free(b.forward);
     leann_free(b.chosen);

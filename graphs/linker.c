@@ -23,9 +23,9 @@ uint32_t leann_linker_batch(uint32_t done, uint32_t n)
     return size < n - done ? size : n - done;
 }
 
-leann_status leann_linker_start(leann_ctx *ctx, const leann_oracle *oracle, leann_graph *graph, float slack, leann_linker *linker)
+leann_status leann_linker_start(leann_ctx *ctx, const leann_oracle *oracle, leann_graph *graph, leann_linker *linker)
 {
-    *linker = (leann_linker){.oracle = oracle, .graph = graph, .slack = slack};
+    *linker = (leann_linker){.oracle = oracle, .graph = graph, .keep = graph->slots, .slack = 1};
     uint64_t upper = 0;
     for (uint32_t i = 0; graph->levels && i < graph->n; i++) upper += graph->levels[i];
     linker->key = leann_alloc(ctx, (size_t)graph->n * (1 + graph->slots), sizeof(float));
@@ -162,7 +162,7 @@ static leann_status add_link(leann_ctx *ctx, const leann_linker *l, uint32_t tar
     uint32_t n = 0;
     room[n++] = link;
     for (uint32_t i = 1; i <= list[0]; i++, n++) leann_hits_insert(room, n, (leann_hit){key[i], list[i]});
-    leann_status status = leann_linker_select(ctx, l, room, n, slots, room, &n);
+    leann_status status = leann_linker_select(ctx, l, room, n, level == 0 ? l->keep : slots, room, &n);
     if (!status) leann_linker_put(l, target, level, room, n);
     return status;
 }

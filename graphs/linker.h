@@ -11,12 +11,14 @@
 typedef struct {
     const leann_oracle *oracle;
     leann_graph *graph;
+    uint32_t keep;          /* links left in a list of level 0 that overflows its slots */
     float slack;            /* a candidate c goes when slack * |s - c|² < |p - c|² for a chosen s: 1 for hnsw, alpha² for vamana */
     float *key, *upper_key; /* of each link, laid out as graph->links and graph->upper: pruning need not compute them again */
     uint32_t *chain;        /* (n) first pending back-link of a target + 1, 0 between calls */
 } leann_linker;
 
-leann_status leann_linker_start(leann_ctx *ctx, const leann_oracle *oracle, leann_graph *graph, float slack, leann_linker *linker);
+/* keep is all slots, slack is 1; the caller may change them. */
+leann_status leann_linker_start(leann_ctx *ctx, const leann_oracle *oracle, leann_graph *graph, leann_linker *linker);
 void leann_linker_stop(leann_linker *linker);
 
 /* How many rows the next batch takes when `done` of n are in the graph. */
