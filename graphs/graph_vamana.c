@@ -5,7 +5,10 @@
  * Differs: alpha multiplies Euclidean distances, as in the paper (DiskANN's code applies it to squared ones: its 1.2 is our 1.095).
  *   The graph starts empty, with the row nearest to the mean, instead of random: rows are inserted in random order, in batches against
  *   a frozen graph (linker.h), so that links do not depend on the number of threads. Ties keep both ends of an edge (the paper drops
- *   them), so that equal rows stay linked.
+ *   them), so that equal rows stay linked. While building, a list may overflow by 30 per cent, as DiskANN's do.
+ * Two passes, the first without slack, take as many distances as one (pruning with slack is what costs) and give a better graph: on
+ * MNIST with window 200, recall@10 0.991 with 457 distances a query at ef 20, against 0.990 with 513. A window of 100 takes 40 per cent
+ * fewer to build, and at equal recall as many to search.
  *
  * SPDX-License-Identifier: MIT */
 #include "graphs/linker.h"
@@ -24,20 +27,20 @@ typedef struct {
 
 static const leann_param table[] = {
     LEANN_PARAM_WORD(vamana_params, complexity, "low|medium|high", "medium",
-                     "shorthand for degree / build_window / ef_search: 24/100/50, 32/200/100, 64/400/200; values given beside it win"),
+                     "shorthand for degree / build_window / ef_search: 24/75/50, 32/100/100, 64/200/200; values given beside it win"),
     LEANN_PARAM_INT(vamana_params, degree, 0, 512, "0", "links of a row at most; 0: as complexity says"),
     LEANN_PARAM_INT(vamana_params, build_window, 0, 100000, "0", "candidates of an insertion; 0: as complexity says"),
     LEANN_PARAM_INT(vamana_params, ef_search, 0, 100000, "0", "candidates of a query that does not say; 0: as complexity says"),
-    LEANN_PARAM_INT(vamana_params, passes, 1, 2, "1", "2: link all rows without slack first, then again with alpha"),
+    LEANN_PARAM_INT(vamana_params, passes, 1, 2, "2", "2: link all rows without slack first, then again with alpha"),
     LEANN_PARAM_REAL(vamana_params, alpha, 1, 2, "1.095", "how much longer, in Euclidean distance, a detour must be for an edge to stay"),
     LEANN_PARAM_END};
 
 static vamana_params resolve(const void *params)
 {
     static const vamana_params preset[] = {
-        {.degree = 24, .build_window = 100, .ef_search = 50},
-        {.degree = 32, .build_window = 200, .ef_search = 100},
-        {.degree = 64, .build_window = 400, .ef_search = 200},
+        {.degree = 24, .build_window = 75, .ef_search = 50},
+        {.degree = 32, .build_window = 100, .ef_search = 100},
+        {.degree = 64, .build_window = 200, .ef_search = 200},
     };
     vamana_params p = *(const vamana_params *)params;
     if (p.degree == 0) p.degree = preset[p.complexity].degree;

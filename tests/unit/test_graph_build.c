@@ -1,0 +1,253 @@
+/* test_graph_build.c – what hnsw and vamana build: recall against the flat scan, the pruning rule against the textbook's loop, the same
+ * links for any number of threads, predicted bytes, and rows that are few, equal or fewer than a row's links.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "core/product.h"
+#include "graphs/linker.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    leann_rows rows;
+    leann_oracle *oracle;
+    float *x;
+} data;
+
+/* Gaussian rows, or equal ones. */
+static data data_new(leann_ctx *ctx, uint32_t n, uint32_t d, bool equal)
+{
+    data set = {.x = malloc((size_t)n * d * sizeof(float))};
+    leann_rng rng = leann_rng_at(3, "rows", 0);
+    for (size_t i = 0; i < (size_t)n * d; i++) set.x[i] = equal ? 2 : (float)leann_rng_normal(&rng);
+    set.rows = (leann_rows){set.x, d * sizeof(float), n, d, LEANN_F32, LEANN_L2};
+    assert_int_equal(leann_oracle_new(ctx, set.rows, &set.oracle), LEANN_OK);
+    return set;
+}
+
+static void data_free(data *set)
+{
+    leann_oracle_free(set->oracle);
+    free(set->x);
+}
+
+static leann_choice choose(leann_ctx *ctx, const char *text)
+{
+    leann_value *v;
+    leann_choice choice;
+    assert_int_equal(leann_config_parse(ctx, "graph", text, strlen(text), &v), LEANN_OK);
+    assert_int_equal(leann_choice_new(ctx, "graph", v, &choice), LEANN_OK);
+    leann_value_free(v);
+    return choice;
+}
+
+static leann_graph *make(leann_ctx *ctx, const data *set, const char *text)
+{
+    leann_graph *g;
+    leann_choice choice = choose(ctx, text);
+    const leann_graph_type *type = (const leann_graph_type *)choice.plugin;
+    assert_int_equal(type->build(ctx, set->oracle, choice.params, &g), LEANN_OK);
+    assert_int_equal(leann_graph_check(ctx, g), LEANN_OK);
+    assert_int_equal(g->default_ef, type->default_ef(choice.params));
+    leann_choice_free(choice);
+    return g;
+}
+
+static uint32_t find(leann_ctx *ctx, const data *set, const leann_graph *g, const float *q, uint32_t ef, uint32_t k, uint32_t *ids)
+{
+    float key[512];
+    uint32_t found;
+    size_t mark = leann_scratch_mark(ctx);
+    leann_scorer *scorer = leann_rows_scorer(ctx, set->rows, q);
+    assert_int_equal(leann_graph_search(ctx, g, scorer, ef, k, ids, key, &found), LEANN_OK);
+    leann_scratch_reset(ctx, mark);
+    return found;
+}
+
+static const char *const kinds[] = {"{hnsw: {M: 8, ef_construction: 60}}", "{vamana: {degree: 16, build_window: 60}}",
+                                    "{vamana: {degree: 16, build_window: 60, passes: 1}}"};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static void finds_what_the_scan_finds(void **state)
+{
+    (void)state;
+    leann_ctx *ctx = leann_ctx_new(1, 2);
+    data set = data_new(ctx, 2000, 8, false);
+    leann_graph *flat = make(ctx, &set, "flat");
+    for (int kind = 0; kind < KINDS; kind++) {
+        leann_graph *g = make(ctx, &set, kinds[kind]);
+        leann_rng rng = leann_rng_at(4, "queries", 0);
+        uint32_t right = 0;
+        assert_true(g->slots == 16 && leann_graph_mean_degree(g) > 4);
+        leann_ctx_work(ctx)->dist_comps = 0;
+        for (int i = 0; i < 100; i++) {
+            float q[8];
+            uint32_t near[10], truth[10];
+            for (int j = 0; j < 8; j++) q[j] = (float)leann_rng_normal(&rng);
+            assert_int_equal(find(ctx, &set, g, q, 50, 10, near), 10);
+            uint64_t walked = leann_ctx_work(ctx)->dist_comps;
+            assert_int_equal(find(ctx, &set, flat, q, 10, 10, truth), 10);
+            leann_ctx_work(ctx)->dist_comps = walked;
+            for (int a = 0; a < 10; a++)
+                for (int b = 0; b < 10; b++) right += near[a] == truth[b];
+        }
+        assert_true(right >= 970);                                /* of 1,000 */
+        assert_true(leann_ctx_work(ctx)->dist_comps < 100 * 500); /* a quarter of the scan's */
+        leann_graph_free(g);
+    }
+    leann_graph_free(flat);
+    data_free(&set);
+    leann_ctx_free(ctx);
+}
+
+static void same_links_for_any_threads(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < KINDS; kind++) {
+        leann_graph *g[3];
+        for (unsigned i = 0; i < 3; i++) { /* 1 and 3 threads, then another seed */
+            leann_ctx *ctx = leann_ctx_new(i == 2 ? 9 : 1, i == 1 ? 3 : 1);
+            data set = data_new(ctx, 1500, 6, false);
+            g[i] = make(ctx, &set, kinds[kind]);
+            data_free(&set);
+            leann_ctx_free(ctx);
+        }
+        size_t bytes = (size_t)1500 * (1 + g[0]->slots) * 4;
+        assert_memory_equal(g[0]->links, g[1]->links, bytes);
+        assert_int_equal(g[0]->entry, g[1]->entry);
+        if (g[0]->levels) assert_memory_equal(g[0]->levels, g[1]->levels, 1500);
+        assert_true(memcmp(g[0]->links, g[2]->links, bytes) != 0);
+        for (int i = 0; i < 3; i++) leann_graph_free(g[i]);
+    }
+}
+
+/* The textbook's loop: a candidate stays when no chosen one is nearer to it, with slack, than the row is. */
+static void prunes_as_the_textbook(void **state)
+{
+    (void)state;
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    enum { N = 300 };
+    data set = data_new(ctx, N, 3, false);
+    static const float slacks[] = {1, 1.2f, 1.7f};
+    for (uint32_t row = 0; row < 12; row++) {
+        leann_hit cand[N], out[N], expected[N];
+        leann_linker linker = {.oracle = set.oracle, .slack = slacks[row % 3]};
+        uint32_t n = 0, most = row < 6 ? 6 : N, m = 0, chosen;
+        for (uint32_t i = 0; i < N; i++) {
+            float key;
+            if (i == row) continue;
+            set.oracle->list(set.oracle, row, (leann_span){LEANN_NONE, i, 1, NULL}, &key);
+            leann_hits_insert(cand, n++, (leann_hit){key, i});
+        }
+        for (uint32_t i = 0; i < n && m < most; i++) {
+            bool good = true;
+            for (uint32_t s = 0; s < m && good; s++) {
+                float key;
+                set.oracle->list(set.oracle, expected[s].id, (leann_span){LEANN_NONE, cand[i].id, 1, NULL}, &key);
+                good = !(linker.slack * key < cand[i].key);
+            }
+            if (good) expected[m++] = cand[i];
+        }
+        leann_linker_select(ctx, &linker, cand, n, most, out, &chosen);
+        assert_int_equal(chosen, m);
+        for (uint32_t i = 0; i < m; i++) assert_int_equal(out[i].id, expected[i].id);
+        leann_linker_select(ctx, &linker, cand, n, most, cand, &chosen); /* in place */
+        assert_int_equal(chosen, m);
+        assert_int_equal(cand[m - 1].id, expected[m - 1].id);
+    }
+    data_free(&set);
+    leann_ctx_free(ctx);
+}
+
+/* 1, 2 and few rows, distinct and equal, with more links than rows: all are found. */
+static void few_and_equal_rows(void **state)
+{
+    (void)state;
+    leann_ctx *ctx = leann_ctx_new(1, 2);
+    static const uint32_t sizes[] = {1, 2, 3, 17, 33};
+    static const char *const words[] = {"flat", "hnsw", "{hnsw: {M: 128}}", "vamana", "{vamana: {degree: 512, alpha: 2}}"};
+    for (size_t i = 0; i < 2 * sizeof sizes / sizeof *sizes; i++)
+        for (size_t w = 0; w < sizeof words / sizeof *words; w++) {
+            uint32_t n = sizes[i / 2], ids[33];
+            data set = data_new(ctx, n, 4, i % 2);
+            leann_graph *g = make(ctx, &set, words[w]);
+            assert_int_equal(find(ctx, &set, g, set.x, n, n, ids), n);
+            assert_int_equal(ids[0], 0);
+            leann_graph_free(g);
+            data_free(&set);
+        }
+    data equal = data_new(ctx, 1000, 4, true);
+    for (int kind = 0; kind < KINDS; kind++) {
+        uint32_t ids[10];
+        leann_graph *g = make(ctx, &equal, kinds[kind]);
+        assert_int_equal(find(ctx, &equal, g, equal.x, 10, 10, ids), 10);
+        leann_graph_free(g);
+    }
+    data_free(&equal);
+    leann_ctx_free(ctx);
+}
+
+static void shorthand_and_prediction(void **state)
+{
+    (void)state;
+    leann_ctx *ctx = leann_ctx_new(7, 2);
+    data set = data_new(ctx, 700, 4, false);
+    static const struct {
+        const char *text;
+        uint32_t slots, ef;
+    } cases[] = {{"{hnsw: {complexity: low}}", 24, 50},
+                 {"hnsw", 32, 100},
+                 {"{hnsw: {complexity: high, ef_search: 33}}", 64, 33},
+                 {"{hnsw: {M: 2}}", 4, 100},
+                 {"{vamana: {complexity: low}}", 24, 50},
+                 {"{vamana: {degree: 11}}", 11, 100},
+                 {"flat", 0, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        leann_choice choice = choose(ctx, cases[i].text);
+        const leann_graph_type *type = (const leann_graph_type *)choice.plugin;
+        leann_graph *g = make(ctx, &set, cases[i].text);
+        leann_ledger predicted, real;
+        uint64_t lists = 0;
+        for (uint32_t j = 0; g->levels && j < g->n; j++) lists += g->levels[j];
+        assert_int_equal(g->slots, cases[i].slots);
+        assert_int_equal(g->default_ef, cases[i].ef);
+        leann_ledger_begin(&predicted);
+        type->predict(700, 7, choice.params, &predicted);
+        leann_ledger_begin(&real);
+        leann_graph_predict(700, g->slots, g->upper_slots, lists, &real);
+        assert_memory_equal(&predicted, &real, sizeof real);
+        leann_graph_free(g);
+        leann_choice_free(choice);
+    }
+    data_free(&set);
+    leann_ctx_free(ctx);
+}
+
+static void stops_when_cancelled(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < KINDS; kind++) {
+        leann_ctx *ctx = leann_ctx_new(1, 2);
+        data set = data_new(ctx, 500, 4, false);
+        leann_choice choice = choose(ctx, kinds[kind]);
+        leann_graph *g = NULL;
+        leann_ctx_cancel(ctx);
+        assert_int_equal(((const leann_graph_type *)choice.plugin)->build(ctx, set.oracle, choice.params, &g), LEANN_EINTR);
+        assert_null(g);
+        leann_choice_free(choice);
+        data_free(&set);
+        leann_ctx_free(ctx);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_what_the_scan_finds), cmocka_unit_test(same_links_for_any_threads), cmocka_unit_test(prunes_as_the_textbook),
+        cmocka_unit_test(few_and_equal_rows),        cmocka_unit_test(shorthand_and_prediction),   cmocka_unit_test(stops_when_cancelled),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
