@@ -42,7 +42,8 @@ static bool word_at(const char *words, size_t i, char word[MAX_WORD])
 {
     while (i-- > 0) {
         words = strchr(words, '|');
-        if (!words++) return false;
+        if (!words) return false;
+        words++;
     }
     size_t length = strcspn(words, "|");
     assert(length < MAX_WORD);
