@@ -40,8 +40,8 @@ static void draw(screen *s, const leann_run_event *e)
     char took[32], left[32], line[1024], share[32] = "";
     if (e->total) snprintf(share, sizeof share, " %.0f %%", 100.0 * (double)e->done / (double)e->total);
     snprintf(line, sizeof line, "[%u/%u] %u of %u points%s, %s, about %s left | %s%s | %s", e->cell_number, e->cells, e->finished, e->todo,
-             e->failed ? ", some failed" : "", cli_seconds(took, floor(e->elapsed_s)), cli_seconds(left, ceil(fmax(1, e->left_s))), e->text,
-             share, e->cell->label);
+             e->failed ? ", some failed" : "", cli_seconds(took, fmax(1, floor(e->elapsed_s))), cli_seconds(left, ceil(fmax(1, e->left_s))),
+             e->text, share, e->cell->label);
     if (s->terminal)
         fprintf(stderr, "\r\033[K%.*s", (int)columns() - 1, line);
     else
@@ -99,6 +99,12 @@ static totals totals_of(const leann_run *run)
     return t;
 }
 
+/* An estimate deserves no more than two digits. */
+static double rounded(double seconds)
+{
+    return seconds >= 9.95 ? floor(seconds + 0.5) : floor(seconds * 10 + 0.5) / 10;
+}
+
 static void print_cell(const leann_run *run, uint32_t i)
 {
     const leann_cell *cell = &run->sweep->cell[i];
@@ -108,9 +114,9 @@ static void print_cell(const leann_run *run, uint32_t i)
         printf("%s\n    cannot be built: %s\n", cell->label, cell->error);
     else
         printf("%s\n    %s predicted, build about %s\n", cell->label, cli_bytes(bytes, (double)cell->predicted_bytes),
-               cli_seconds(seconds, run->build_s[i]));
+               cli_seconds(seconds, rounded(run->build_s[i])));
     for (uint32_t j = 0; j < cell->points; j++)
-        printf("    %-52s about %-9s %s\n", cell->point[j].label, cli_seconds(seconds, run->seconds[i][1 + j]),
+        printf("    %-52s about %-9s %s\n", cell->point[j].label, cli_seconds(seconds, rounded(run->seconds[i][1 + j])),
                state_word(run->state[i][j]));
 }
 

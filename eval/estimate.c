@@ -166,9 +166,10 @@ static double query_seconds(const leann_rates *rates, const leann_sweep *sweep, 
     else if (!walks)
         *(coded ? &codes : &rows) += n;
     rows += rerank;
-    double table = coded ? 2 * 256 * d : 0; /* the query's look-up table */
-    double bytes = number_at(inner_of(build, "quantizer"), "sub_vectors", n, d);
-    return 2e-6 + (3 * rows * d + table) / rates->scan + codes * bytes / rates->look_up;
+    const char *word = word_at(build, "quantizer");
+    if (strcmp(word, "pq") != 0 && strcmp(word, "opq") != 0) return 2e-6 + 3 * (rows + codes) * d / rates->scan;
+    double look_ups = codes * number_at(inner_of(build, "quantizer"), "sub_vectors", n, d / 8), table = 2 * 256 * d;
+    return 2e-6 + (3 * rows * d + table) / rates->scan + look_ups / rates->look_up;
 }
 
 double leann_estimate_point(const leann_rates *rates, const leann_sweep *sweep, const leann_cell *cell, const leann_point *point)
