@@ -9,15 +9,13 @@
 #include "eval/kernel_bench.h"
 
 #include "core/simd/kernels.h"
+#include "core/simd/peak.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 enum { CACHED_BYTES = 16384, LIST = 32, MOST_ROWS = 64, RANDOM_LISTS = 2048, TABLES = 4, TILE_BYTES = 1 << 20, MOST_REPEATS = 1001 };
 
@@ -151,79 +149,19 @@ static uint64_t thread_ns(void)
 
 /* ---- the machine's peaks, one thread */
 
-#if defined(__x86_64__)
-/* `rounds` times twelve independent multiply-adds, enough to cover a latency of four on two units and more. */
-__attribute__((target("avx512f"))) static float multiply_add_avx512(uint64_t rounds, float x)
-{
-    __m512 acc[12], a = _mm512_set1_ps(x);
-#pragma GCC unroll 12
-    for (int i = 0; i < 12; i++) acc[i] = _mm512_set1_ps((float)i);
-    for (uint64_t r = 0; r < rounds; r++)
-#pragma GCC unroll 12
-        for (int i = 0; i < 12; i++) acc[i] = _mm512_fmadd_ps(acc[i], a, a);
-#pragma GCC unroll 12
-    for (int i = 1; i < 12; i++) acc[0] = _mm512_add_ps(acc[0], acc[i]);
-    return _mm512_cvtss_f32(acc[0]);
-}
-
-__attribute__((target("avx2,fma"))) static float multiply_add_avx2(uint64_t rounds, float x)
-{
-    __m256 acc[12], a = _mm256_set1_ps(x);
-#pragma GCC unroll 12
-    for (int i = 0; i < 12; i++) acc[i] = _mm256_set1_ps((float)i);
-    for (uint64_t r = 0; r < rounds; r++)
-#pragma GCC unroll 12
-        for (int i = 0; i < 12; i++) acc[i] = _mm256_fmadd_ps(acc[i], a, a);
-#pragma GCC unroll 12
-    for (int i = 1; i < 12; i++) acc[0] = _mm256_add_ps(acc[0], acc[i]);
-    return _mm256_cvtss_f32(acc[0]);
-}
-#endif
-
-/* The same in four-float vectors of the base instruction set, a multiply and an add (one instruction on Arm). */
-static float multiply_add_base(uint64_t rounds, float x)
-{
-    typedef float four __attribute__((vector_size(16)));
-    four acc[12], a = {x, x, x, x};
-#pragma GCC unroll 12
-    for (int i = 0; i < 12; i++) acc[i] = a * (float)i;
-    for (uint64_t r = 0; r < rounds; r++)
-#pragma GCC unroll 12
-        for (int i = 0; i < 12; i++)
-#if defined(__aarch64__)
-            __asm__("fmla %0.4s, %1.4s, %1.4s" : "+w"(acc[i]) : "w"(a));
-#else
-            acc[i] = acc[i] * a + a;
-#endif
-#pragma GCC unroll 12
-    for (int i = 1; i < 12; i++) acc[0] += acc[i];
-    return acc[0][0];
-}
-
 static volatile float kept; /* so that no result is unused */
 
 static void measure_peak(leann_kernel_report *report)
 {
-    struct {
-        const char *isa;
-        float (*loop)(uint64_t, float);
-        double lanes;
-    } loops[] = {
-        {"scalar", multiply_add_base, 4},
-#if defined(__x86_64__)
-        {"avx2", multiply_add_avx2, 8},
-        {"avx512", multiply_add_avx512, 16},
-#elif defined(__aarch64__)
-        {"neon", multiply_add_base, 4},
-#endif
-    };
+    size_t count;
+    const leann_peak_loop *loops = leann_peak_loops(&count);
     const uint64_t rounds = 100000;
-    for (size_t i = 0; i < sizeof loops / sizeof *loops; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (!leann_kernels_named(loops[i].isa)) continue;
         for (int repeat = 0; repeat < 20; repeat++) { /* the best of twenty: what the core can do */
             uint64_t start = thread_ns();
-            kept = loops[i].loop(rounds, 0.5F + kept * 0);
-            double rate = (double)rounds * 12 * loops[i].lanes * 2 / (double)(thread_ns() - start);
+            kept = loops[i].run(rounds, 0.5F + kept * 0);
+            double rate = (double)rounds * loops[i].flops / (double)(thread_ns() - start);
             if (rate > report->peak_gflop_s) report->peak_gflop_s = rate, report->peak_isa = loops[i].isa;
         }
     }
