@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -23,6 +24,7 @@ struct leann_bytes {
     bool packed, member; /* member: inside one, so that an end here is a cut */
     z_stream z;
     unsigned char *block;
+    void *map;
 };
 
 uint64_t leann_bytes_size(const leann_bytes *b)
@@ -166,10 +168,25 @@ void leann_bytes_free(leann_bytes *b)
 {
     if (!b) return;
     if (b->packed) inflateEnd(&b->z);
+    if (b->map) munmap(b->map, (size_t)b->stored);
     if (b->fd >= 0) close(b->fd);
     leann_free(b->block);
     leann_free(b->what);
     leann_free(b);
+}
+
+const unsigned char *leann_bytes_map(leann_bytes *b)
+{
+    if (b->packed) leann_fail(b->ctx, LEANN_EUNSUPPORTED, "%s: in Fortran order and compressed; decompress it first", b->what);
+    if (b->packed || b->fd < 0) return b->packed ? NULL : b->memory;
+    if (!b->map && b->stored > 0) {
+        void *map = mmap(NULL, (size_t)b->stored, PROT_READ, MAP_PRIVATE, b->fd, 0);
+        if (map == MAP_FAILED)
+            leann_fail_errno(b->ctx, "cannot map %s", b->what);
+        else
+            b->map = map;
+    }
+    return b->map;
 }
 
 leann_status leann_bytes_rewind(leann_bytes *b)

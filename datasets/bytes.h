@@ -16,6 +16,8 @@ uint64_t leann_bytes_size(const leann_bytes *b); /* uncompressed */
 bool leann_bytes_packed(const leann_bytes *b);
 /* Exactly so many bytes; EFORMAT when there are fewer. */
 leann_status leann_bytes_read(leann_bytes *b, void *out, size_t bytes);
+/* All stored bytes, mapped until the stream is freed; NULL, with an error, for compressed ones. */
+const unsigned char *leann_bytes_map(leann_bytes *b);
 leann_status leann_bytes_rewind(leann_bytes *b);
 
 #endif

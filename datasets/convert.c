@@ -197,9 +197,11 @@ static bool put_truth(hid_t file, const char *name, hid_t type, hid_t from, cons
 {
     hsize_t dims[2] = {t->queries, t->k};
     if (H5Lexists(file, name, H5P_DEFAULT) > 0 && H5Ldelete(file, name, H5P_DEFAULT) < 0) return false;
-    hid_t space = H5Screate_simple(2, dims, NULL);
-    hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t space = H5Screate_simple(2, dims, NULL), made = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_obj_track_times(made, false);
+    hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, made, H5P_DEFAULT);
     bool done = set >= 0 && H5Dwrite(set, from, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0 && H5Dclose(set) >= 0;
+    H5Pclose(made);
     H5Sclose(space);
     return done;
 }

@@ -3,7 +3,7 @@
  *   idx    big-endian: 0, 0, type, rank, rank u32 sizes, then the elements; sizes after the first are one row
  *   *vecs  each row: i32 dimension, then the elements
  *   *bin   u32 rows, u32 dimension, then the elements
- *   npy    "\x93NUMPY", version, header length, a Python dictionary, then the elements in C order
+ *   npy    "\x93NUMPY", version, header length, a Python dictionary, then the elements, row by row or (Fortran order) column by column
  * Source: LeCun's MNIST page (idx), TEXMEX (vecs), Big ANN Benchmarks 2021 (bin), NumPy's NEP 1 (npy).
  *
  * SPDX-License-Identifier: MIT */
@@ -30,8 +30,9 @@ struct leann_source {
     leann_source_facts about;
     leann_bytes *bytes;
     element element;
-    bool prefixed; /* each row begins with its dimension */
-    uint64_t row;  /* next */
+    bool prefixed;                /* each row begins with its dimension */
+    const unsigned char *columns; /* npy in Fortran order: mapped, column j at columns + j * n * size */
+    uint64_t row;                 /* next */
     unsigned char *block;
     size_t block_bytes;
     leann_rows rows; /* instead of bytes */
@@ -309,10 +310,14 @@ static leann_status open_npy(leann_source *v)
     text[bytes] = 0;
     dictionary p = {.v = v, .at = text};
     if ((status = npy_dictionary(&p)) != LEANN_OK) return status;
-    if (p.fortran) return leann_fail(v->ctx, LEANN_EUNSUPPORTED, "%s: npy in Fortran order; save it with numpy.ascontiguousarray", v->what);
     if (p.rank < 2) return leann_fail(v->ctx, LEANN_EINVAL, "%s: npy rank %u, needs 2 or more: rows and columns", v->what, p.rank);
-    if ((status = shape(v, p.n, p.d)) != LEANN_OK) return status;
-    return fits(v, begin + bytes);
+    if (p.fortran && p.rank > 2)
+        return leann_fail(v->ctx, LEANN_EUNSUPPORTED, "%s: npy of rank %u in Fortran order; save it with numpy.ascontiguousarray", v->what,
+                          p.rank);
+    if ((status = shape(v, p.n, p.d)) != LEANN_OK || (status = fits(v, begin + bytes)) != LEANN_OK || !p.fortran) return status;
+    if (!(v->columns = leann_bytes_map(v->bytes))) return leann_ctx_status(v->ctx);
+    v->columns += begin + bytes;
+    return LEANN_OK;
 }
 
 /* ---- choice ------------------------------------------------------------------------------------------------------------------------ */
@@ -435,13 +440,26 @@ static leann_status next_stored(leann_source *v, uint32_t n, unsigned char *out)
     return status;
 }
 
+/* Rows across the columns of a file in Fortran order. */
+static void next_columns(leann_source *v, uint32_t n, unsigned char *out)
+{
+    element e = v->element;
+    size_t size = leann_dtype_bytes(v->about.type);
+    for (uint32_t j = 0; j < v->about.d; j++) {
+        const unsigned char *column = v->columns + (j * v->about.n + v->row) * e.size;
+        for (uint32_t i = 0; i < n; i++) convert(column + (size_t)i * e.size, e, 1, out + ((size_t)i * v->about.d + j) * size);
+    }
+}
+
 leann_status leann_source_next(leann_source *v, uint32_t n, void *rows)
 {
     leann_status status = LEANN_OK;
     if (n > v->about.n - v->row)
         return leann_fail(v->ctx, LEANN_EINVAL, "%s: asked for row %llu of %llu", v->what, (unsigned long long)(v->row + n),
                           (unsigned long long)v->about.n);
-    if (v->bytes)
+    if (v->columns)
+        next_columns(v, n, rows);
+    else if (v->bytes)
         status = next_stored(v, n, rows);
     else
         for (uint32_t i = 0; i < n; i++)

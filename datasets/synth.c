@@ -118,7 +118,7 @@ static leann_status make_rows(leann_ctx *ctx, const law *l, leann_output *o, lea
         block_job job = {l, stage, i, x};
         status = leann_parallel(ctx, now, 32, block_task, &job);
         if (status == LEANN_OK) status = leann_output_put(o, part, i, now, x);
-        leann_ctx_progress(ctx, stage, i + now, n);
+        leann_ctx_progress(ctx, part == LEANN_TO_TRAIN ? "rows" : "queries", i + now, n);
     }
     leann_free(x);
     return status;

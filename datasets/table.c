@@ -66,8 +66,11 @@ leann_status leann_h5_create(leann_ctx *ctx, const char *path, leann_h5 **out)
     if (!h) return LEANN_ENOMEM;
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    if (access >= 0 && H5Pset_fapl_core(access, 1 << 20, false) >= 0) h->file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
-    if (access >= 0) H5Pclose(access);
+    hid_t create = H5Pcreate(H5P_FILE_CREATE);
+    H5Pset_obj_track_times(create, false); /* the same contents, the same bytes */
+    if (H5Pset_fapl_core(access, 1 << 20, false) >= 0) h->file = H5Fcreate(path, H5F_ACC_TRUNC, create, access);
+    H5Pclose(create);
+    H5Pclose(access);
     if (h->file < 0) {
         leann_h5_free(h);
         return leann_fail(ctx, LEANN_ENOMEM, "%s: the HDF5 library cannot make a file in memory", path);
@@ -175,6 +178,7 @@ leann_status leann_h5_put(leann_h5 *h, const char *name, leann_h5_type type, siz
     int rank = cols ? 2 : 1;
     space = H5Screate_simple(rank, dims, NULL);
     made = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_obj_track_times(made, false);
     if (deflate && rows > 0) {
         H5Pset_chunk(made, rank, chunk);
         H5Pset_shuffle(made);
