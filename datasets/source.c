@@ -96,14 +96,14 @@ static void convert(const unsigned char *in, element e, size_t n, void *out)
 
 static leann_status shape(leann_source *v, uint64_t n, uint64_t d)
 {
-    if (n < 1 || d < 1)
-        return leann_fail(v->ctx, LEANN_EINVAL, "%s: empty: %llu rows of dimension %llu", v->what, (unsigned long long)n,
-                          (unsigned long long)d);
     if (n > LEANN_ROWS_MAX)
         return leann_fail(v->ctx, LEANN_ELIMIT, "%s: %llu rows, at most %llu", v->what, (unsigned long long)n,
                           (unsigned long long)LEANN_ROWS_MAX);
     if (d > LEANN_DIMENSION_MAX)
         return leann_fail(v->ctx, LEANN_ELIMIT, "%s: dimension %llu, at most %d", v->what, (unsigned long long)d, LEANN_DIMENSION_MAX);
+    if (n < 1 || d < 1)
+        return leann_fail(v->ctx, LEANN_EINVAL, "%s: empty: %llu rows of dimension %llu", v->what, (unsigned long long)n,
+                          (unsigned long long)d);
     v->about.n = n;
     v->about.d = (uint32_t)d;
     v->about.type = row_type(v->element);

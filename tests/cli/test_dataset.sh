@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# test_dataset.sh – leann dataset from the outside: what it prints, exit codes, full disks, read-only folders, interruption.
+# SPDX-License-Identifier: MIT
+set -u
+leann=${LEANN_BIN:?}
+case $leann in /*) ;; *) leann=$PWD/$leann ;; esac
+tmp=$(mktemp -d)
+trap 'chmod -R u+w "$tmp"; rm -rf "$tmp"' EXIT
+export XDG_CACHE_HOME=$tmp/cache
+cd "$tmp" || exit 1
+failures=0
+say() { echo "FAILED: $*"; failures=$((failures + 1)); }
+# expect CODE WORDS COMMAND…: the exit code, and words in what it prints
+expect() {
+    local code=$1 words=$2 got
+    shift 2
+    "$@" >out 2>&1
+    got=$?
+    [ "$got" = "$code" ] || say "exit $got, not $code: $* -> $(tail -2 out)"
+    grep -qF -- "$words" out || say "no \"$words\" in: $* -> $(tail -3 out)"
+}
+
+LEANN_DATA=$tmp/data expect 0 "mnist-784-euclidean" "$leann" dataset list
+LEANN_DATA=$tmp/data expect 0 "$tmp/data" "$leann" dataset list
+LEANN_DATA=$tmp/data expect 0 '"sha256": "dd6f0a6e' "$leann" dataset list --json
+LEANN_DATA=$tmp/data expect 1 "did you mean sift-128-euclidean" "$leann" dataset info sift-128-euclidian
+LEANN_DATA=$tmp/data expect 1 "put it into $tmp/data" "$leann" dataset fetch gist-960-euclidean
+
+expect 0 "2000 x 32 f32, angular, 20 queries with 100 neighbours each" "$leann" dataset synth a.hdf5 --n 2000 --dim 32 --queries 20 --distance angular --seed 3
+expect 0 "intrinsic dimension" "$leann" dataset synth a2.hdf5 --n 2000 --dim 32 --queries 20 --distance angular --seed 3 --threads 1
+cmp -s a.hdf5 a2.hdf5 || say "the same seed gave other bytes"
+expect 0 '"distance": "angular"' "$leann" dataset info a.hdf5 --json
+expect 0 "angular, 20 queries" "$leann" dataset convert a.hdf5 b.hdf5
+expect 0 "euclidean, 7 queries" "$leann" dataset convert a.hdf5 c.hdf5 --split 7 --distance euclidean
+expect 0 "angular, 20 queries with 0 neighbours" "$leann" dataset convert a.hdf5 d.hdf5 --no-groundtruth
+expect 0 "100 neighbours" "$leann" dataset groundtruth d.hdf5
+gzip -k a.hdf5
+expect 0 "angular, 20 queries" "$leann" dataset convert a.hdf5.gz e.hdf5
+expect 2 "needs one of euclidean, angular, ip" "$leann" dataset convert a.hdf5 f.hdf5 --distance euclidian
+expect 2 "must end in .hdf5" "$leann" dataset convert a.hdf5 f.npy
+expect 1 "no file none.npy" "$leann" dataset convert none.npy f.hdf5 --distance ip
+head -c 200000 a.hdf5 >cut.hdf5
+expect 1 "cut.hdf5: not an HDF5 file, truncated or damaged" "$leann" dataset info cut.hdf5
+[ -e f.hdf5 ] && say "f.hdf5 was left behind"
+
+# A full disk, as a limit on the size of files: the old file stays, no temporary one does.
+before=$(sha256sum <a.hdf5)
+expect 1 "a.hdf5: cannot write" bash -c "trap '' XFSZ; ulimit -f 64; exec '$leann' dataset synth a.hdf5 --n 2000 --dim 32 --queries 20"
+expect 1 "a.hdf5" bash -c "trap '' XFSZ; ulimit -f 64; exec '$leann' dataset groundtruth a.hdf5"
+expect 1 "cannot write" bash -c "trap '' XFSZ; ulimit -f 1; exec '$leann' dataset synth a.hdf5 --n 2000 --dim 32 --queries 20"
+[ "$before" = "$(sha256sum <a.hdf5)" ] || say "a.hdf5 changed though it could not be written"
+# A folder that cannot be written (root may write anywhere).
+mkdir locked && chmod a-w locked
+if [ "$(id -u)" != 0 ]; then
+    expect 1 "cannot write locked/x.hdf5" "$leann" dataset synth locked/x.hdf5 --n 100 --dim 8
+fi
+expect 1 "cannot write /proc/x.hdf5" "$leann" dataset synth /proc/x.hdf5 --n 100 --dim 8
+# Ctrl-C: no file, and nothing temporary.
+"$leann" dataset synth big.hdf5 --n 400000 --dim 128 >out 2>&1 &
+pid=$!
+sleep 1
+kill -INT $pid
+wait $pid
+[ $? = 1 ] || say "an interrupted synth did not exit with 1"
+[ -e big.hdf5 ] && say "big.hdf5 was left behind"
+left=$(find . -name '.*.??????' -o -name '*fetch-*')
+[ -z "$left" ] || say "left behind: $left"
+
+[ "$failures" = 0 ] && echo "leann dataset: all well"
+exit "$((failures > 0))"
