@@ -64,27 +64,33 @@ static bool seen(const uint32_t *ids, uint32_t at)
     return false;
 }
 
-static uint32_t within(const leann_dataset *data, uint32_t row, uint32_t k, double limit, bool annb, const uint32_t *ids)
+void leann_recall_both(const leann_dataset *data, uint32_t row, uint32_t k, double dk, const uint32_t *ids, double *tie, double *annb)
 {
-    uint32_t good = 0;
+    uint32_t good = 0, near = 0;
+    bool root = data->train.space == LEANN_L2;
+    double limit = (root ? sqrt(dk) : dk) + 1e-3;
     for (uint32_t j = 0; j < k; j++) {
         if (ids[j] >= data->train.n || seen(ids, j)) continue;
         double key = leann_distance_f64(data->test, row, data->train, ids[j]);
-        if (annb && data->train.space == LEANN_L2) key = sqrt(key);
-        good += key <= limit;
+        good += key <= dk;
+        near += (root ? sqrt(key) : key) <= limit;
     }
-    return good;
+    *tie = (double)good / k; /* k distinct ids at most: never above 1 */
+    *annb = (double)near / k;
 }
 
 double leann_recall_tie(const leann_dataset *data, uint32_t row, uint32_t k, double dk, const uint32_t *ids)
 {
-    return (double)within(data, row, k, dk, false, ids) / k; /* k distinct ids at most: never above 1 */
+    double tie, annb;
+    leann_recall_both(data, row, k, dk, ids, &tie, &annb);
+    return tie;
 }
 
 double leann_recall_annb(const leann_dataset *data, uint32_t row, uint32_t k, double dk, const uint32_t *ids)
 {
-    double limit = (data->train.space == LEANN_L2 ? sqrt(dk) : dk) + 1e-3;
-    return (double)within(data, row, k, limit, true, ids) / k;
+    double tie, annb;
+    leann_recall_both(data, row, k, dk, ids, &tie, &annb);
+    return annb;
 }
 
 leann_status leann_split(leann_ctx *ctx, uint32_t test_rows, uint32_t queries, uint32_t *order, uint32_t *tune)

@@ -21,6 +21,9 @@ double leann_recall_tie(const leann_dataset *data, uint32_t row, uint32_t k, dou
  * Not held below 1 there, and not here: the epsilon admits extra ids. */
 double leann_recall_annb(const leann_dataset *data, uint32_t row, uint32_t k, double dk, const uint32_t *ids);
 
+/* Both at the price of one: k distances. */
+void leann_recall_both(const leann_dataset *data, uint32_t row, uint32_t k, double dk, const uint32_t *ids, double *tie, double *annb);
+
 /* The fixed split: the test rows used, shuffled by seed 1 whatever the cell's seed; the first half tunes, the rest report (one
  * query: nothing tunes). Fewer queries are a prefix of more.
  *   shape   queries <= test_rows are used (0: all); order (queries) out: order[0 .. tune) tune, order[tune .. queries) report

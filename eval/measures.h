@@ -1,0 +1,51 @@
+/* measures.h – a results folder's raw files and the data set -> one row of measures a point (summary.csv).
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef LEANN_MEASURES_H
+#define LEANN_MEASURES_H
+
+#include "core/plugin.h"
+#include "eval/result.h"
+#include "eval/table.h"
+
+typedef struct leann_measures leann_measures;
+
+/* Reads every raw file of folder/raw and computes its row; folder/imported.csv adds its rows. A folder without raw files, such as a
+ * committed one, gives the rows of its summary.csv. A raw file that is damaged, or whose data set has changed since, is a row with its
+ * error.
+ *   errors  ENOTFOUND neither raw files nor summary.csv; the data set is not there (says where to put it); ENOMEM, EINTR
+ *   threads in parallel over queries; the same rows for any number of them
+ *   cost    n_queries * (gt_k + k) distances a point */
+leann_status leann_measures_open(leann_ctx *ctx, const char *folder, leann_measures **out);
+void leann_measures_free(leann_measures *m);
+
+leann_table *leann_measures_table(leann_measures *m);       /* borrowed */
+const char *leann_measures_folder(const leann_measures *m); /* as given */
+bool leann_measures_has_raw(const leann_measures *m);
+const leann_value *leann_measures_provenance(const leann_measures *m); /* of the first raw file in order, NULL without; borrowed */
+/* How many versions of provenance there are by commit, CPU and ISA: more than one is said in reports. */
+unsigned leann_measures_origins(const leann_measures *m);
+
+/* One point's values per query, for paired tests. */
+typedef struct {
+    uint32_t n;
+    uint32_t *rows; /* (n) rows of test */
+    double *recall; /* (n) recall_tie */
+    uint32_t t;
+    uint32_t *timed; /* (t) rows of test */
+    double *seconds; /* (t) median over the repeats */
+} leann_queries;
+/* row: of the table. errors: ENOTFOUND this row has no raw file (imported, or from summary.csv). */
+leann_status leann_measures_queries(leann_measures *m, size_t row, leann_queries *out);
+void leann_queries_clear(leann_queries *q);
+
+/* The raw result of a row and its data set, for exports; the result is the caller's to clear, the data set is m's. */
+leann_status leann_measures_raw(leann_measures *m, size_t row, leann_result *raw, const leann_dataset **data);
+
+/* Noise of two equal runs (results/<stem>/aa.json by `leann bench aa`) as a difference of logarithms: "qps", "p50", …; NaN: not known. */
+double leann_measures_noise(const leann_measures *m, const char *name);
+
+/* The columns that every summary.csv begins with, NULL at the end. */
+extern const char *const leann_measures_columns[];
+
+#endif
