@@ -46,6 +46,20 @@ struct leann_guard {
     int fd;
 };
 
+/* Words out of a foreign file must not move the cursor or break a JSON report: control characters and what is no UTF-8 become '?'. */
+static void make_printable(char *text)
+{
+    for (unsigned char *p = (unsigned char *)text; *p;) {
+        unsigned more = *p >= 0xc2 && *p < 0xe0 ? 1 : *p >= 0xe0 && *p < 0xf0 ? 2 : *p >= 0xf0 && *p < 0xf5 ? 3 : 0, have = 0;
+        while (have < more && (p[have + 1] & 0xc0) == 0x80) have++;
+        bool good = *p < 0x80 ? *p >= 0x20 && *p != 0x7f : more > 0 && have == more;
+        if (good)
+            p += more + 1;
+        else
+            *p++ = '?';
+    }
+}
+
 leann_status leann_guard_fail(leann_guard *g, leann_status status, const char *format, ...)
 {
     if (g->shared->status != LEANN_OK) return (leann_status)g->shared->status;
@@ -53,6 +67,7 @@ leann_status leann_guard_fail(leann_guard *g, leann_status status, const char *f
     va_start(args, format);
     vsnprintf(g->shared->error, sizeof g->shared->error, format, args);
     va_end(args);
+    make_printable(g->shared->error);
     g->shared->status = (int32_t)status;
     return status;
 }

@@ -327,6 +327,7 @@ static void bad_sets(void **state)
     refused((recipe){.name = "a.hdf5", .distance = "euclidean", .no_train = true}, LEANN_EFORMAT, "no dataset train");
     refused((recipe){.name = "b.hdf5"}, LEANN_EFORMAT, "no attribute distance");
     refused((recipe){.name = "c.hdf5", .distance = "manhattan"}, LEANN_EFORMAT, "\"manhattan\"");
+    refused((recipe){.name = "c2.hdf5", .distance = "\033[2J\xff\xc3\xa4"}, LEANN_EFORMAT, "\"?[2J?\xc3\xa4\"");
     refused((recipe){.name = "d.hdf5", .distance = "hamming"}, LEANN_EUNSUPPORTED, "hamming");
     refused((recipe){.name = "e.hdf5", .distance = "euclidean", .rank = 1}, LEANN_EINVAL, "rank 1, needs 2");
     refused((recipe){.name = "f.hdf5", .distance = "euclidean", .rank = 3}, LEANN_EINVAL, "rank 3");
