@@ -21,6 +21,8 @@
 /* LAPACK's own symbol: Debian's OpenBLAS carries it, but no header declares it. */
 void dgesdd_(const char *jobz, const blasint *m, const blasint *n, double *a, const blasint *lda, double *s, double *u, const blasint *ldu,
              double *vt, const blasint *ldvt, double *work, const blasint *lwork, blasint *iwork, blasint *info);
+void dsyevd_(const char *jobz, const char *uplo, const blasint *n, double *a, const blasint *lda, double *w, double *work,
+             const blasint *lwork, blasint *iwork, const blasint *liwork, blasint *info);
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool plain;
@@ -263,5 +265,64 @@ done:
     leann_free(w);
     leann_free(u);
     leann_free(vt);
+    return status;
+}
+
+/* ---- principal axes -------------------------------------------------------------------------------------------------------- */
+
+/* Values ascending in s (d), vectors in the rows of a. */
+static leann_status lapack_axes(leann_ctx *ctx, size_t d, double *a, double *s, bool *converged)
+{
+    blasint n = (blasint)d, query = -1, info = 0, whole = 0;
+    double size = 0, *work = NULL;
+    blasint *iwork = NULL;
+    dsyevd_("V", "U", &n, a, &n, s, &size, &query, &whole, &query, &info);
+    blasint lwork = (blasint)size;
+    work = leann_alloc(ctx, (size_t)lwork, sizeof *work);
+    iwork = leann_alloc(ctx, (size_t)whole, sizeof *iwork);
+    if (work && iwork) dsyevd_("V", "U", &n, a, &n, s, work, &lwork, iwork, &whole, &info);
+    assert(info >= 0);
+    *converged = info == 0;
+    leann_status status = work && iwork ? LEANN_OK : LEANN_ENOMEM;
+    leann_free(work);
+    leann_free(iwork);
+    return status;
+}
+
+leann_status leann_axes(leann_ctx *ctx, size_t d, const float *a, float *axes, double *values)
+{
+    pthread_once(&once, start);
+    if (d == 0 || d > 16384) return leann_fail(ctx, LEANN_EINVAL, "principal axes need a dimension of 1 to 16384, not %zu", d);
+    for (size_t i = 0; i < d * d; i++)
+        if (!isfinite(a[i]))
+            return leann_fail(ctx, LEANN_EINVAL, "cannot find axes: element (%zu, %zu) of the matrix is not finite", i / d, i % d);
+    double *w = leann_alloc(ctx, d * d, sizeof *w), *v = leann_alloc(ctx, d * d, sizeof *v), *s = leann_alloc(ctx, d, sizeof *s);
+    size_t *order = leann_alloc(ctx, d, sizeof *order);
+    leann_status status = LEANN_ENOMEM;
+    bool converged = false;
+    if (!w || !v || !s || !order) goto done;
+    for (size_t i = 0; i < d * d; i++) w[i] = (double)a[i];
+    if (plain) { /* w = v a has orthogonal rows of length |value|: v's rows are the axes of a semi-definite a */
+        converged = jacobi(d, w, v);
+        for (size_t i = 0; i < d; i++) s[i] = sqrt(dot(w + i * d, w + i * d, d));
+    } else {
+        if (lapack_axes(ctx, d, w, s, &converged)) goto done;
+        memcpy(v, w, d * d * sizeof *v);
+    }
+    for (size_t i = 0; i < d; i++) { /* by insertion: largest first, the earlier row of equals */
+        size_t at = i;
+        for (; at > 0 && s[order[at - 1]] < s[i]; at--) order[at] = order[at - 1];
+        order[at] = i;
+    }
+    for (size_t i = 0; i < d; i++) {
+        values[i] = s[order[i]];
+        for (size_t j = 0; j < d; j++) axes[i * d + j] = (float)v[order[i] * d + j];
+    }
+    status = converged ? LEANN_OK : leann_fail(ctx, LEANN_EINVAL, "the axes of a %zu x %zu matrix do not converge", d, d);
+done:
+    leann_free(w);
+    leann_free(v);
+    leann_free(s);
+    leann_free(order);
     return status;
 }

@@ -22,6 +22,9 @@ void leann_gemm_tn(size_t m, size_t n, size_t k, float alpha, const float *a, si
  *   threads serial: one thread; 4 d² doubles of heap
  *   source  Schönemann 1966 (orthogonal Procrustes) */
 leann_status leann_procrustes(leann_ctx *ctx, size_t d, const float *a, float *out);
+/* The principal axes of a symmetric, positive semi-definite A (d, d): orthonormal rows of axes (d, d), and values (d), largest first.
+ * Serial. */
+leann_status leann_axes(leann_ctx *ctx, size_t d, const float *a, float *axes, double *values);
 const char *leann_blas_name(void); /* library, version and kernel: "OpenBLAS 0.3.21 SkylakeX" */
 
 /* ---- rows --------------------------------------------------------------------------------------------------------------- */

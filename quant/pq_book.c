@@ -1,7 +1,8 @@
 /* pq_book.c – product codebooks: training, coding, look-up tables and files, for pq and opq.
  *
  * Code: m bytes, one a sub-space; or, k <= 16, ceil(m / 2) bytes, sub-space 2s in the low half.
- * Training: iterations n d k multiply-adds. 98 x 256 on 25,600 rows of 784: see the figures in quantizer_pq.c.
+ * Training: iterations n d k multiply-adds. 98 x 256 on 25,600 rows of 784: see the figures in quantizer_pq.c. (leann_kmeans works by
+ * products of wide rows; at 8 components and 256 centroids the codebook kernel is what counts, and a sub-space fits the second cache.)
  * File: pq.centre f32 (1, d + 1): the centre, then the unit; pq.codebook f16 (m k, width) in units.
  *
  * Source: Jégou, Douze & Schmid, "Product quantization for nearest neighbor search", PAMI 2011.

@@ -10,7 +10,7 @@ typedef struct { /* also the beginning of opq's parameters */
     uint32_t sub_vectors, codebook_size, training_samples, iterations;
 } leann_pq_params;
 #define LEANN_PQ_PARAMS(S)                                                                                                                 \
-    LEANN_PARAM_INT(S, sub_vectors, 0, 65536, "0", "bytes of a code; must divide d; 0: the least divisor of d from d / 8 on"),             \
+    LEANN_PARAM_INT(S, sub_vectors, 0, 65536, "0", "parts a row is cut into; must divide d; 0: the least divisor of d from d / 8 on"),     \
         LEANN_PARAM_INT(S, codebook_size, 2, 256, "256", "centroids of a sub-space; up to 16: two sub-vectors a byte"),                    \
         LEANN_PARAM_INT(S, training_samples, 2, 4294967294.0, "25600", "rows trained on at most"),                                         \
         LEANN_PARAM_INT(S, iterations, 1, 1000, "25", "k-means rounds of a sub-space")
