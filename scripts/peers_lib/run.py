@@ -1,0 +1,264 @@
+"""The referee: builds in turn, chooses efforts on the tune half, then times every entry in turn on the report half.
+
+Everything is kept in build/peers-cache/<data set>: per entry what it built and answered, per round what was timed, so that a run goes on
+where it was ended. A changed library, parameter or data set drops that entry's part.
+
+SPDX-License-Identifier: MIT
+"""
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+
+import numpy as np
+
+import libraries
+import report
+from data import DataSet, file_sha, split
+from worker import Builder, Searcher, Worker, WorkerError
+
+LOW, HIGH = 0.85, 0.995                     # the recalls between which a curve is drawn
+LEAST_QUERIES, LEAST_SECONDS = 200, 0.2     # timed a point and round, at least
+
+
+def say(text):
+    print(text, flush=True)
+
+
+class Cache:
+    """A folder of JSON facts, emptied when its key changes."""
+
+    def __init__(self, folder, key):
+        self.folder, self.key = folder, json.dumps(key, sort_keys=True)
+        stamp = folder / "key.json"
+        if folder.exists() and (not stamp.exists() or stamp.read_text() != self.key):
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(self.key)
+
+    def get(self, name, make):
+        path = self.folder / (name + ".json")
+        if not path.exists():
+            self.put(path, make())
+        return json.loads(path.read_text())
+
+    @staticmethod
+    def put(path, value):
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(value))
+        part.replace(path)
+
+
+class Run:
+    def __init__(self, args, root, path):
+        self.args, self.root, self.path = args, root, path
+        self.data = DataSet(path, args.k)
+        self.name = path.stem
+        self.tune, self.report = split(len(self.data.test), args.queries)
+        self.limits = {"tune": None, "report": None}
+        self.folder = root / "build" / "peers-cache" / self.name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.lock = open(self.folder / "lock", "w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"scripts/peers: another run is at work in {self.folder}") from None
+        self.sha = file_sha(path)
+        self.entries = [e for e in libraries.entries(self.data) if not args.only or e["name"] in args.only]
+        for entry in self.entries:
+            entry["version"] = libraries.version(entry, args.library)
+            key = {"data": self.sha, "version": entry["version"], "params": entry["params"], "efforts": entry["efforts"]}
+            key |= {"k": args.k, "queries": args.queries, "batch": args.batch, "threads": max(args.build_threads)}
+            entry["cache"], entry["error"] = Cache(self.folder / entry["name"], key), ""
+
+    def live(self):
+        return [entry for entry in self.entries if not entry["error"]]
+
+    def attempt(self, entry, what, make):
+        """make(), or None where a library fails: its row says so and the others go on."""
+        try:
+            return make()
+        except WorkerError as error:
+            entry["error"] = f"{what}: {error}"
+            say(f"{entry['name']}: {entry['error']}")
+            return None
+
+    def recall(self, half, ids):
+        rows = self.tune if half == "tune" else self.report
+        if self.limits[half] is None:
+            self.limits[half] = self.data.limits(rows)
+        return self.data.recall(rows, self.limits[half], ids)
+
+    # ---- builds --------------------------------------------------------------------------------------------------------------------
+
+    def build_once(self, entry, threads, number):
+        worker, out = Worker(Builder), entry["cache"].folder / "index"
+        part = out.with_suffix(".part")
+        try:
+            facts = worker.call("build", slim(entry), self.path, self.args.k, self.args.library, threads, str(part))
+        finally:
+            worker.close()
+        if number == 0 and threads == max(self.args.build_threads):
+            part.replace(out)  # the one that is searched
+        else:
+            part.unlink()
+        say(f"{entry['name']}: built with {threads} threads in {facts['seconds']:.1f} s, {facts['bytes'] / 1e6:.1f} MB (build {number + 1})")
+        return facts
+
+    def builds(self):
+        for entry in self.entries:
+            entry["builds"] = {}
+        for number in range(self.args.builds):
+            for threads in self.args.build_threads:
+                for entry in self.live():
+                    facts = self.attempt(entry, "build", lambda: entry["cache"].get(
+                        f"build-{threads}-{number}", lambda: self.build_once(entry, threads, number)))
+                    if facts:
+                        entry["builds"].setdefault(threads, []).append(facts)
+
+    # ---- efforts ---------------------------------------------------------------------------------------------------------------------
+
+    def open_all(self):
+        halves = {"tune": self.tune, "report": self.report}
+        for entry in self.live():
+            entry["worker"] = Worker(Searcher)
+            index = str(entry["cache"].folder / "index")
+            self.attempt(entry, "open", lambda: entry["worker"].call(
+                "open", slim(entry), self.path, self.args.k, self.args.library, index, halves, self.args.batch))
+
+    def tune_group(self, entry, efforts):
+        """One ascending grid on the tune half, from the last point below LOW to the first at HIGH, or to where it no longer rises."""
+        found = []
+        for effort in efforts:
+            ids, wall, cpu = entry["worker"].call("answer", "tune", effort)
+            found.append({"effort": effort, "tune_recall": self.recall("tune", ids), "tune_cpu_s": cpu})
+            if found[-1]["tune_recall"] >= HIGH or (len(found) > 6 and found[-1]["tune_recall"] < found[-6]["tune_recall"] + 5e-4):
+                break
+        above = next((i for i, point in enumerate(found) if point["tune_recall"] >= LOW), len(found) - 1)
+        return found[max(0, above - 1):]
+
+    def tune_entry(self, entry):
+        groups = {}
+        for effort in entry["efforts"]:
+            groups.setdefault(effort.get("k_factor"), []).append(effort)
+        points = [point for group in groups.values() for point in self.tune_group(entry, group)]
+        if len(groups) > 1:  # several grids: what the tune half knows to be beaten is not timed
+            points = report.pareto(points, "tune_recall", lambda point: -point["tune_cpu_s"])
+        say(f"{entry['name']}: {len(points)} points, tune recall {points[0]['tune_recall']:.4f} to {points[-1]['tune_recall']:.4f}")
+        return points
+
+    def judge(self, entry):
+        """Recall over the whole report half, distances where the library counts them, and how long it took: the size of the timed part."""
+        for point in entry["points"]:
+            ids, wall, cpu = entry["worker"].call("answer", "report", point["effort"])
+            point["recall"], point["wall_s"] = self.recall("report", ids), wall
+            point["dist_comps"] = entry["worker"].call("distances", "report", point["effort"])
+        return {"points": entry["points"], "search_mb": entry["worker"].call("memory_mb")}
+
+    def choose(self):
+        for entry in self.live():
+            entry["points"] = self.attempt(entry, "tune", lambda: entry["cache"].get("tune", lambda: self.tune_entry(entry)))
+            if not entry["error"]:
+                judged = self.attempt(entry, "search", lambda: entry["cache"].get("judge", lambda: self.judge(entry)))
+                entry.update(judged or {})
+
+    # ---- rounds ----------------------------------------------------------------------------------------------------------------------
+
+    def round(self, number):
+        """Each point of each entry once, in turn: A0 B0 C0 … A1 B1 C1 …, beginning with another entry each round."""
+        times, live = {entry["name"]: [] for entry in self.live()}, self.live()
+        first = number % len(live)
+        for i in range(max(len(entry["points"]) for entry in live)):
+            for entry in live[first:] + live[:first]:
+                if i < len(entry["points"]):
+                    point = entry["points"][i]
+                    passes = max(1, int(LEAST_SECONDS / point["wall_s"]))
+                    wall, cpu = entry["worker"].call("timed", "report", point["effort"], self.timed(point), passes)
+                    times[entry["name"]].append([wall, cpu])
+        say(f"round {number + 1} of {self.args.repeats}")
+        return {"times": times, "load": os.getloadavg()[0]}
+
+    def timed(self, point):
+        """How many of the report queries are timed: all, unless that takes longer than a point may."""
+        rows, share = len(self.report), self.args.point_seconds / point["wall_s"]
+        return rows if share >= 1 else min(rows, max(LEAST_QUERIES, int(rows * share)))
+
+    def rounds(self):
+        plan = [[e["name"], e["cache"].key, [p["effort"] for p in e["points"]], [self.timed(p) for p in e["points"]]] for e in self.live()]
+        name = "rounds-" + hashlib.sha256(json.dumps(plan).encode()).hexdigest()[:12]
+        cache = Cache(self.folder / name, plan)
+        rounds = [cache.get(str(number), lambda: self.round(number)) for number in range(self.args.repeats)]
+        self.load = statistics.median(r["load"] for r in rounds)
+        for entry in self.live():
+            for i, point in enumerate(entry["points"]):
+                walls, cpus = zip(*(r["times"][entry["name"]][i] for r in rounds))
+                point["timed"] = n = self.timed(point)
+                point["qps"], point["qps_lo"], point["qps_hi"] = n / statistics.median(walls), n / max(walls), n / min(walls)
+                point["qps_cpu"], point["cpu_share"] = n / statistics.median(cpus), sum(cpus) / sum(walls)
+
+    # ---- hnswlib's distances, counted --------------------------------------------------------------------------------------------------
+
+    def counted(self):
+        """{ef: {recall, dist_comps}} by scripts/reference/hnswlib_count.cpp on Debian's headers; a sentence where it cannot be made."""
+        entry = next((e for e in self.live() if e["name"] == "hnswlib"), None)
+        if not entry or not self.args.count:
+            return "not asked for"
+        if self.data.distance == "ip":
+            return "the counting program knows L2 alone"
+        efs = [point["effort"]["ef"] for point in entry["points"]]
+        source = self.root / "scripts" / "reference" / "hnswlib_count.cpp"
+        try:
+            return entry["cache"].get("counted", lambda: self.count(source, entry["params"], efs))
+        except (OSError, subprocess.CalledProcessError) as error:
+            return f"hnswlib_count: {error} (it needs g++ and Debian's libhnswlib-dev: scripts/install test)"
+
+    def count(self, source, params, efs):
+        folder = self.folder / "count"
+        folder.mkdir(exist_ok=True)
+        subprocess.run(["g++", "-O3", "-march=native", "-pthread", source, "-o", folder / "hnswlib_count"], check=True)
+        files = [folder / name for name in ("train.fbin", "queries.fbin", "truth.ibin")]
+        truth = self.data.neighbors[self.report][:, :10].astype(np.uint32)
+        for path, array in zip(files, (self.data.floats(self.data.train), self.data.floats(self.data.test[self.report]), truth)):
+            with open(path, "wb") as file:
+                np.array(array.shape, np.uint32).tofile(file)
+                array.tofile(file)
+        threads = max(self.args.build_threads)
+        command = [folder / "hnswlib_count", *files, params["M"], params["ef_construction"], threads, *efs]
+        say("hnswlib_count: build and count")
+        lines = subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True).stdout.splitlines()
+        shutil.rmtree(folder)
+        return {str(line["ef"]): line for line in map(json.loads, lines) if "ef" in line}
+
+    def go(self):
+        self.builds()
+        self.open_all()
+        try:
+            self.choose()
+            if not self.live():
+                raise SystemExit("scripts/peers: no entry could be built and searched")
+            self.rounds()
+        finally:
+            for entry in self.entries:
+                if "worker" in entry:
+                    entry["worker"].close()
+        report.write(self, self.counted())
+
+
+def slim(entry):
+    return {key: entry[key] for key in ("name", "library", "kind", "params")}
+
+
+def main(args, root, path):
+    try:
+        run = Run(args, root, path)
+        unknown = set(args.only) - {entry["name"] for entry in libraries.entries(run.data)}
+        if unknown:
+            raise SystemExit(f"scripts/peers: no entry {', '.join(sorted(unknown))}; known are: "
+                             + ", ".join(entry["name"] for entry in libraries.entries(run.data)))
+        run.go()
+    except KeyboardInterrupt:
+        sys.exit("scripts/peers: ended; what is done is kept, and the next run goes on from there")

@@ -1,0 +1,126 @@
+"""Child processes: one that builds an index and ends, one that holds an open index and searches when told.
+
+A child keeps one library's memory, threads and crashes apart from the others'. The parent talks to it over a pipe, one call at a time, so that
+searches are taken in turn.
+
+SPDX-License-Identifier: MIT
+"""
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import traceback
+
+import numpy as np
+
+import libraries
+from data import DataSet
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+class WorkerError(Exception):
+    pass
+
+
+def status_mb(field):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(field + ":")) / 1024
+
+
+def reset_peak():
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+
+
+class Builder:
+    """Builds and saves; seconds of the build alone, and what its peak adds to the memory that held the rows."""
+
+    def build(self, entry, path, k, library, threads, out):
+        os.environ.update(OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(threads))
+        data = DataSet(path, k)
+        rows = data.floats(data.train)
+        adapter = libraries.adapter(entry, data, library)
+        before = status_mb("VmRSS")
+        reset_peak()
+        start, cpu = time.perf_counter(), time.process_time()
+        adapter.build(rows, threads)
+        facts = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu}
+        facts["peak_mb"] = status_mb("VmHWM") - before
+        adapter.save(out)
+        return {**facts, "bytes": os.path.getsize(out)}
+
+
+class Searcher:
+    """Holds one open index and both halves of the queries. One thread."""
+
+    def open(self, entry, path, k, library, out, halves, batch):
+        os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+        data, self.k, self.batch = DataSet(path, k), k, batch
+        queries = data.test if entry["kind"] == "u8" else data.floats(data.test)
+        self.halves = {name: queries[rows].copy() for name, rows in halves.items()}
+        del queries
+        data.forget_rows()
+        self.adapter = libraries.adapter(entry, data, library)
+        self.before = status_mb("VmRSS")
+        self.adapter.open(out)
+
+    def answer(self, half, effort, rows=None):
+        """All answers with the seconds they took, by the clock and of this process's processors."""
+        queries = self.halves[half][:rows]
+        step = self.batch or len(queries)
+        self.adapter.set(effort)
+        start, cpu = time.perf_counter(), time.process_time()
+        parts = [self.adapter.search(queries[first:first + step], self.k) for first in range(0, len(queries), step)]
+        wall, cpu = time.perf_counter() - start, time.process_time() - cpu
+        return np.concatenate(parts), wall, cpu
+
+    def timed(self, half, effort, rows, passes=1):
+        """Seconds a pass over the first rows, by the clock and by processors."""
+        times = [self.answer(half, effort, rows)[1:] for _ in range(passes)]
+        return [sum(column) / passes for column in zip(*times)]
+
+    def distances(self, half, effort):
+        self.adapter.set(effort)
+        return self.adapter.distances(self.halves[half], self.k) if hasattr(self.adapter, "distances") else None
+
+    def memory_mb(self):
+        return status_mb("VmRSS") - self.before
+
+
+def serve(pipe, kind):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    self, sys.stdout = kind(), sys.stderr
+    while True:
+        call = pipe.recv()
+        try:
+            pipe.send((True, getattr(self, call[0])(*call[1:])))
+        except Exception as error:
+            traceback.print_exc()
+            pipe.send((False, f"{type(error).__name__}: {error}"))
+
+
+class Worker:
+    """A child of a kind above: call("method", …) answers or raises WorkerError, also when the child dies."""
+
+    def __init__(self, kind):
+        self.pipe, theirs = SPAWN.Pipe()
+        self.process = SPAWN.Process(target=serve, args=(theirs, kind), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def call(self, *call):
+        try:
+            self.pipe.send(call)
+            good, answer = self.pipe.recv()
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            self.process.join()
+            raise WorkerError(f"the worker died in {call[0]} with exit status {self.process.exitcode}") from None
+        if not good:
+            raise WorkerError(answer)
+        return answer
+
+    def close(self):
+        self.process.terminate()
+        self.process.join()
