@@ -6,6 +6,8 @@
  * Differs: one sorted array instead of two heaps. What leaves the best ef can never be expanded (its key is above the cut), so one
  *   array with an open/closed bit a node gives the same expansions in the same order; a hop's new keys are merged in one pass.
  *   Ties go to the smaller id, so that an answer does not depend on the order of the links.
+ *   The rows of a list are not asked for ahead of scoring (scorer->prefetch): the list kernels do that themselves, and a call before
+ *   them made searches on MNIST 0 to 4 % slower. The next node's links are.
  *
  * SPDX-License-Identifier: MIT */
 #include "core/graph.h"

@@ -44,7 +44,8 @@ static thread_local uint64_t computed;
 static bool counting;
 
 // hnswlib's own L2, counted while `counting`; otherwise it hands out the bare function, so that timings are hnswlib's.
-class CountingSpace : public hnswlib::SpaceInterface<float> {
+class CountingSpace : public hnswlib::SpaceInterface<float>
+{
     hnswlib::L2Space plain;
     static hnswlib::DISTFUNC<float> inner;
     static float counted(const void *a, const void *b, const void *d)
