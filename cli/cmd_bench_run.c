@@ -34,14 +34,25 @@ static void wipe(screen *s)
     s->drawn = false;
 }
 
+/* "0:32", "1:02:03": whole seconds, rounded down. */
+static char *clock_of(char buffer[32], double seconds)
+{
+    unsigned long long whole = seconds > 0 ? (unsigned long long)seconds : 0;
+    if (whole < 3600)
+        snprintf(buffer, 32, "%llu:%02llu", whole / 60, whole % 60);
+    else
+        snprintf(buffer, 32, "%llu:%02llu:%02llu", whole / 3600, whole / 60 % 60, whole % 60);
+    return buffer;
+}
+
 /* [3/81] 12 of 243 points, 0:32, about 5:10 left | anchor selector=kmeans … | codes 40 % */
 static void draw(screen *s, const leann_run_event *e)
 {
-    char took[32], left[32], line[1024], share[32] = "";
+    char took[32], left[32], line[1024], share[32] = "", failed[32] = "";
     if (e->total) snprintf(share, sizeof share, " %.0f %%", 100.0 * (double)e->done / (double)e->total);
+    if (e->failed) snprintf(failed, sizeof failed, ", %u failed", e->failed);
     snprintf(line, sizeof line, "[%u/%u] %u of %u points%s, %s, about %s left | %s%s | %s", e->cell_number, e->cells, e->finished, e->todo,
-             e->failed ? ", some failed" : "", cli_seconds(took, fmax(1, floor(e->elapsed_s))), cli_seconds(left, ceil(fmax(1, e->left_s))),
-             e->text, share, e->cell->label);
+             failed, clock_of(took, e->elapsed_s), clock_of(left, ceil(fmax(1, e->left_s))), e->text, share, e->cell->label);
     if (s->terminal)
         fprintf(stderr, "\r\033[K%.*s", (int)columns() - 1, line);
     else
@@ -131,7 +142,7 @@ static void print_plan(const leann_run *run)
     for (uint32_t i = 0; i < sweep->left_outs; i++) printf("%s\n    requires %s\n", sweep->left_out[i].label, sweep->left_out[i].reason);
     printf("\n%u points: %u to do, %u done, %u failed before; results in %s\n", run->points, run->todo, run->done, run->failed,
            run->folder);
-    printf("estimate: %s with stages shared, indexes of %s in the cache (limit %g GB)\n", cli_seconds(seconds, ceil(t.seconds)),
+    printf("estimate: %s with stages shared, indexes of %s in the cache (limit %g GB)\n", clock_of(seconds, ceil(t.seconds)),
            cli_bytes(bytes, (double)t.bytes), sweep->limits.cache_gb);
     printf("it rests on %.0f Gflop/s of products and %.0f of scans a thread, measured now", run->rates.product * 1e-9,
            run->rates.scan * 1e-9);
@@ -215,7 +226,7 @@ static void print_summary(cli *c, const leann_run *run, const leann_run_summary 
     }
     printf("%s: %u points measured, %u failed, %u from before", run->folder, sum->measured, sum->failed, sum->skipped);
     if (sum->interrupted) printf(", %u left: interrupted, run it again to go on", run->todo - sum->measured - sum->failed);
-    printf("; %s\n", cli_seconds(seconds, sum->seconds));
+    printf("; took %s\n", clock_of(seconds, sum->seconds));
 }
 
 static leann_status run_sweep(cli *c, leann_ctx *ctx)
