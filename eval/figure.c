@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_SERIES = 64 };
+enum { MAX_SERIES = 64, COLUMNS = 8 };
 extern char **environ;
 
 struct leann_figure {
@@ -32,7 +32,8 @@ struct leann_figure {
     char *title[MAX_SERIES];
     leann_look look[MAX_SERIES];
     unsigned series;
-    size_t rows;
+    size_t rows, rows_before;        /* all, and before the last series */
+    double lo[COLUMNS], hi[COLUMNS]; /* of each column */
 };
 
 /* ---- looks -------------------------------------------------------------------------------------------------------------------- */
@@ -70,6 +71,7 @@ leann_figure *leann_figure_new(leann_ctx *ctx, const char *kind, const char *ste
     f->ctx = ctx;
     f->kind = leann_format(ctx, "%s", kind);
     f->stem = leann_format(ctx, "%s", stem);
+    for (int i = 0; i < COLUMNS; i++) f->lo[i] = INFINITY, f->hi[i] = -INFINITY;
     f->dat = open_memstream(&f->data, &f->data_bytes);
     f->set = open_memstream(&f->settings, &f->settings_bytes);
     if (!f->kind || !f->stem || !f->dat || !f->set) {
@@ -104,13 +106,21 @@ static void put_quoted(const char *text, FILE *to)
     fputc('\'', to);
 }
 
+/* gnuplot does not count a block without rows. */
+static void end_series(leann_figure *f)
+{
+    if (f->series && f->rows == f->rows_before) fputs("NaN NaN NaN NaN NaN NaN NaN\n", f->dat);
+}
+
 void leann_figure_series(leann_figure *f, const char *title, leann_look look)
 {
     if (f->series == MAX_SERIES) {
         f->failed = leann_fail(f->ctx, LEANN_ELIMIT, "figure %s: more than %d series", f->stem, MAX_SERIES);
         return;
     }
+    end_series(f);
     if (f->series) fputs("\n\n", f->dat);
+    f->rows_before = f->rows;
     fputs("# ", f->dat);
     put_quoted(title, f->dat);
     fputc('\n', f->dat);
@@ -120,7 +130,12 @@ void leann_figure_series(leann_figure *f, const char *title, leann_look look)
 
 void leann_figure_row(leann_figure *f, const double *numbers, size_t n, const char *label)
 {
-    for (size_t i = 0; i < n; i++) fprintf(f->dat, isfinite(numbers[i]) ? "%s%.9g" : "%sNaN", i ? " " : "", numbers[i]);
+    for (size_t i = 0; i < n; i++) {
+        fprintf(f->dat, isfinite(numbers[i]) ? "%s%.9g" : "%sNaN", i ? " " : "", numbers[i]);
+        if (i >= COLUMNS || !isfinite(numbers[i])) continue;
+        f->lo[i] = fmin(f->lo[i], numbers[i]);
+        f->hi[i] = fmax(f->hi[i], numbers[i]);
+    }
     if (label) {
         fputs(n ? " \"" : "\"", f->dat);
         for (; *label; label++) fputc((unsigned char)*label < 32 || strchr("\"\\", *label) ? ' ' : *label, f->dat);
@@ -195,13 +210,15 @@ static leann_status write_program(leann_figure *f, const char *folder, const cha
         fflush(f->set);
         fwrite(f->settings, 1, f->settings_bytes, to);
         fprintf(to, "N = %u\n", f->series);
+        for (int i = 0; i < COLUMNS && f->lo[i] <= f->hi[i]; i++)
+            fprintf(to, "lo%d = %.9g; hi%d = %.9g\n", i + 1, f->lo[i], i + 1, f->hi[i]);
         put_array(f, to, "title", 0);
         put_array(f, to, "colour", 1);
         put_array(f, to, "shape", 2);
         put_array(f, to, "dash", 3);
         fprintf(to, "%s\ndo for [format in 'svg pdf'] {\n", common);
-        fputs("if (format eq 'svg') { set terminal svg size width,height dynamic font 'Helvetica,15' background '#ffffff' } "
-              "else { set terminal pdfcairo size width/110.0,height/110.0 font 'Helvetica,13' }\n",
+        fputs("if (format eq 'svg') { set terminal svg size width,height dynamic noenhanced font 'Helvetica,15' background '#ffffff' } "
+              "else { set terminal pdfcairo size width/110.0,height/110.0 noenhanced font 'Helvetica,13' }\n",
               to);
         fprintf(to, "set output stem.'.'.format\n%sset output\n}\n", template);
         if (fclose(to)) s = leann_fail(f->ctx, LEANN_ENOMEM, "out of memory for %s.gp", f->stem);
@@ -215,6 +232,7 @@ static leann_status write_program(leann_figure *f, const char *folder, const cha
 static leann_status write_data(leann_figure *f, const char *folder)
 {
     char *path = leann_format(f->ctx, "%s/%s.dat", folder, f->stem);
+    end_series(f);
     fflush(f->dat);
     leann_status s = path ? leann_file_write(f->ctx, path, f->data, f->data_bytes) : LEANN_ENOMEM;
     leann_free(path);

@@ -107,7 +107,8 @@ static leann_status draw_pareto(drawing *d)
     if (!f) return LEANN_ENOMEM;
     snprintf(axis, sizeof axis, "recall@%.0f", d->k);
     xy(f, axis, false, "queries per second, one thread", true, true);
-    leann_figure_number(f, "xtop", 1.002);
+    leann_figure_number(f, "xtop", 1.003);
+    leann_figure_number(f, "xfrom", 0.6);
     for (size_t i = 0; i < d->legends; i++) {
         size_t n = leann_compare_front(d->t, "recall", 1, "qps", 1, d->rows, rows_of(d, d->legend[i], d->k));
         if (!n) continue;
@@ -117,9 +118,10 @@ static leann_status draw_pareto(drawing *d)
             leann_figure_row(f, xy_of, 2, NULL);
         }
     }
-    snprintf(caption, sizeof caption,
-             "Recall against speed, %s, k = %.0f: the Pareto front of each method over all its builds and query parameters.", d->dataset,
-             d->k);
+    snprintf(
+        caption, sizeof caption,
+        "Recall against speed, %s, k = %.0f: the Pareto front of each method over all its builds and query parameters, from recall 0.6 on.",
+        d->dataset, d->k);
     return finish(d, f, 1, stem, caption);
 }
 
@@ -145,6 +147,7 @@ static leann_status draw_fetches(drawing *d, double target)
             else if (fetches < leann_table_get(d->t, d->rows[kept - 1], "fetches"))
                 d->rows[kept - 1] = d->rows[j];
         }
+        kept = leann_compare_front(d->t, "fetches", -1, "bytes_per_vector", -1, d->rows, kept);
         if (kept) leann_figure_series(f, d->legend[i], leann_figures_look(d->t, d->legend[i]));
         for (size_t j = 0; j < kept; j++) {
             const double xy_of[] = {leann_table_get(d->t, d->rows[j], "fetches"), leann_table_get(d->t, d->rows[j], "bytes_per_vector")};
@@ -152,7 +155,8 @@ static leann_status draw_fetches(drawing *d, double target)
         }
     }
     snprintf(caption, sizeof caption,
-             "Bytes against fetches, %s: each build at its measured point with the fewest fetches that has recall@%.0f of at least %.2f.",
+             "Bytes against fetches, %s: builds at their measured point with the fewest fetches that has recall@%.0f of at least %.2f, "
+             "those that no other of the method beats in both.",
              d->dataset, d->k, target);
     return finish(d, f, 1, stem, caption);
 }
@@ -215,6 +219,17 @@ static const struct {
              {"codebooks", "#ee6677"}, {"meta", "#aa3377"},  {"text", "#bbbbbb"},    {"delta", "#222222"}};
 enum { PARTS = sizeof parts / sizeof *parts };
 
+/* Adds '"label" at' to a list of tics, which is gnuplot code: only plain characters pass. */
+static void add_tic(char *names, size_t size, const char *label, unsigned at)
+{
+    size_t used = strlen(names);
+    int wrote = snprintf(names + used, size - used, "%s\"", used ? ", " : "");
+    used += wrote > 0 && used + (size_t)wrote < size ? (size_t)wrote : 0;
+    for (; *label && used + 24 < size; label++)
+        if (isalnum((unsigned char)*label) || strchr("-_ .,=()+/", *label)) names[used++] = *label;
+    snprintf(names + used, size - used, "\" %u", at);
+}
+
 /* Rows of part p for bars (n) of d->rows, only those below `below` percent. */
 static unsigned stack(drawing *d, leann_figure *f, size_t n, unsigned p, double below)
 {
@@ -228,7 +243,7 @@ static unsigned stack(drawing *d, leann_figure *f, size_t n, unsigned p, double 
             snprintf(name, sizeof name, "bytes_%s", parts[q].part);
             double bytes = leann_table_get(d->t, d->rows[i], name) * scale;
             const double row[] = {bar, from, from + bytes};
-            if (q == p && bytes > 0) leann_figure_row(f, row, 3, leann_table_text(d->t, d->rows[i], "legend"));
+            if (q == p && bytes > 0) leann_figure_row(f, row, 3, NULL);
             if (bytes > 0) from += bytes;
         }
     }
@@ -265,6 +280,15 @@ static leann_status draw_parts(drawing *d, double target)
             if (zoomed) small = bars;
             drawn++;
         }
+    char names[4096] = "", small_names[4096] = "";
+    for (size_t i = 0, bar = 0; i < n; i++) {
+        const char *legend = leann_table_text(d->t, d->rows[i], "legend");
+        add_tic(names, sizeof names, legend, (unsigned)i + 1);
+        if (leann_table_get(d->t, d->rows[i], "ratio_vectors") * 100 < 30)
+            add_tic(small_names, sizeof small_names, legend, (unsigned)++bar);
+    }
+    leann_figure_set(f, "names", names);
+    leann_figure_set(f, "small_names", small_names);
     leann_figure_number(f, "bars", (double)n);
     leann_figure_number(f, "small", small);
     leann_figure_number(f, "zoom", 30);
@@ -385,19 +409,14 @@ static leann_status draw_health(drawing *d)
     double count[16];
     leann_figure *f = begin(d, "health", "health", stem);
     if (!f) return LEANN_ENOMEM;
-    size_t n = anchor_rows(d), selectors = texts_of(d, n, "selector", selector, 24), counts = numbers_of(d, n, "anchors", count, 16),
-           used = 0;
-    for (size_t i = 0; i < selectors; i++) {
-        int wrote = snprintf(names + used, sizeof names - used, "%s\"", i ? ", " : "");
-        used += wrote > 0 ? (size_t)wrote : 0;
-        for (const char *c = selector[i]; *c && used + 16 < sizeof names; c++) /* a list of tics is code: only plain letters pass */
-            if (isalnum((unsigned char)*c) || strchr("-_ .,=()", *c)) names[used++] = *c;
-        wrote = snprintf(names + used, sizeof names - used, "\" %zu", i + 1);
-        used += wrote > 0 && used + (size_t)wrote < sizeof names ? (size_t)wrote : 0;
-    }
+    size_t n = anchor_rows(d), selectors = texts_of(d, n, "selector", selector, 24), counts = numbers_of(d, n, "anchors", count, 16);
+    for (size_t i = 0; i < selectors; i++) add_tic(names, sizeof names, selector[i], (unsigned)i + 1);
     anchor_series(d, f, n, selector, selectors, count, counts);
     leann_figure_number(f, "A", (double)counts);
     error_series(d, f, n, selector, selectors);
+    double worst = 0;
+    for (size_t i = 0; i < n; i++) worst = fmax(worst, leann_table_get(d->t, d->rows[i], "quantization_error"));
+    leann_figure_number(f, "worst", worst);
     leann_figure_number(f, "groups", (double)selectors);
     leann_figure_set(f, "names", names);
     leann_figure_number(f, "width", 1300);

@@ -335,8 +335,11 @@ static void measure_build(leann_table *t, size_t row, const leann_result *raw)
     for (size_t i = 0; i < leann_value_count(facts); i++) { /* also what plug-ins state: bound_share, … */
         const char *name = NULL;
         const leann_value *v = leann_value_entry(facts, i, &name);
-        if (strcmp(name, "anchors") != 0 && (leann_table_find(t, name) < 0 || isnan(leann_table_get(t, row, name))))
-            leann_table_set(t, row, name, leann_value_real(v, NAN));
+        if (!strcmp(name, "anchors") || isfinite(leann_table_get(t, row, name))) continue;
+        char other[64];
+        bool text = *leann_table_text(t, row, name) != 0; /* what `residual: auto` decided is the fact residual */
+        snprintf(other, sizeof other, "%.47s%s", name, text ? "_taken" : "");
+        leann_table_set(t, row, other, leann_value_real(v, NAN));
     }
 }
 

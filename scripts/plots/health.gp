@@ -4,10 +4,10 @@
 set multiplot layout 1,3
 set grid noxtics ytics
 set xrange [0.5:groups+0.5]
-eval 'set xtics rotate by -30 right ('.names.')'
-set bmargin 11
+eval 'set xtics rotate by 35 right ('.names.')'
+set bmargin 13
 set tmargin 3
-set key below center horizontal width -2
+set key bmargin center horizontal maxcols 2 width -1
 set offsets 0, 0, 0, 0
 set yrange [0:1.02]
 set title 'coverage'
@@ -18,7 +18,7 @@ set title 'balance'
 plot 0.70 with lines lw 2 dt 2 lc rgb '#2a7f2a' title 'healthy from 0.70', \
      for [i=1:A] data index i-1 using 1:5:6:7 with yerrorbars ps 1.5 lw 1.6 pt shape[i] lc rgb colour[i] title title[i]
 set title 'quantisation error'
-set yrange [0:*]
+set yrange [0:worst > 0.055 ? worst * 1.1 : 0.06]
 plot 0.05 with lines lw 2 dt 2 lc rgb '#2a7f2a' title 'healthy up to 0.05', \
      for [i=A+1:N] data index i-1 using 1:2 with points ps 1.4 lw 1.6 pt shape[i] lc rgb colour[i] title title[i]
 unset multiplot
