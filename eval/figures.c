@@ -457,3 +457,89 @@ leann_status leann_figures_draw(leann_ctx *ctx, const leann_table *seeds, const 
     leann_free(d.rows);
     return s;
 }
+
+/* ---- any two columns ------------------------------------------------------------------------------------------------------------------------ */
+
+static leann_status check_column(const leann_table *t, const char *name, bool number)
+{
+    leann_ctx *ctx = leann_table_ctx(t);
+    if (leann_table_find(t, name) < 0) {
+        const char *all[256], *near;
+        size_t n = leann_table_columns(t);
+        for (size_t c = 0; c < n && c < 256; c++) all[c] = leann_table_name(t, c);
+        near = leann_nearest_word(name, all, n < 256 ? n : 256);
+        return leann_fail(ctx, LEANN_EINVAL, "no column '%s'%s%s%s", name, near ? "; did you mean '" : "", near ? near : "",
+                          near ? "'?" : "");
+    }
+    for (size_t i = 0; i < leann_table_rows(t); i++)
+        if (isfinite(leann_table_get(t, i, name))) return LEANN_OK;
+    return number ? leann_fail(ctx, LEANN_EINVAL, "column '%s' holds no number in any row", name) : LEANN_OK;
+}
+
+/* Rows of the series `value` that can be drawn, by ascending x, into rows; how many. */
+static size_t series_rows(const leann_table *t, const leann_plot *plot, const char *value, size_t *rows)
+{
+    char buffer[32];
+    size_t n = 0;
+    int by = leann_table_find(t, plot->by);
+    for (size_t i = 0; i < leann_table_rows(t); i++) {
+        double x = leann_table_get(t, i, plot->x), y = leann_table_get(t, i, plot->y);
+        if (!isfinite(x) || !isfinite(y) || (plot->x_log && x <= 0) || (plot->y_log && y <= 0)) continue;
+        if (strcmp(leann_table_show(t, i, (size_t)by, buffer), value) != 0) continue;
+        size_t at = n++;
+        for (; at && leann_table_get(t, rows[at - 1], plot->x) > x; at--) rows[at] = rows[at - 1];
+        rows[at] = i;
+    }
+    return n;
+}
+
+static leann_status fill_plot(leann_figure *f, const leann_table *t, const leann_plot *plot, size_t *rows)
+{
+    leann_ctx *ctx = leann_table_ctx(t);
+    leann_table *names = leann_table_new(ctx); /* the distinct values of `by` as texts */
+    char buffer[32];
+    const char *value[MAX_LEGENDS];
+    bool methods = !strcmp(plot->by, "legend") || !strcmp(plot->by, "label");
+    int by = leann_table_find(t, plot->by);
+    if (!names) return LEANN_ENOMEM;
+    for (size_t i = 0; i < leann_table_rows(t); i++)
+        leann_table_set_text(names, leann_table_add_row(names), "value", leann_table_show(t, i, (size_t)by, buffer));
+    leann_status s = leann_table_check(names);
+    size_t n = s ? 0 : leann_compare_distinct(names, "value", value, MAX_LEGENDS);
+    qsort(value, n, sizeof *value, by_text);
+    for (size_t i = 0; i < n; i++) {
+        size_t count = series_rows(t, plot, value[i], rows);
+        if (!count) continue;
+        leann_figure_series(f, value[i], methods ? leann_figures_look(t, value[i]) : leann_figure_look("", (unsigned)i, (unsigned)i));
+        for (size_t j = 0; j < count; j++) {
+            const double xy_of[] = {leann_table_get(t, rows[j], plot->x), leann_table_get(t, rows[j], plot->y)};
+            leann_figure_row(f, xy_of, 2, NULL);
+        }
+    }
+    leann_table_free(names);
+    return s;
+}
+
+leann_status leann_figures_plot(leann_ctx *ctx, const leann_table *t, const leann_plot *plot)
+{
+    leann_status s;
+    if ((s = check_column(t, plot->x, true)) || (s = check_column(t, plot->y, true)) || (s = check_column(t, plot->by, false))) return s;
+    const char *slash = strrchr(plot->out, '/');
+    char *folder =
+        slash ? leann_format(ctx, "%.*s", (int)(slash - plot->out), slash == plot->out ? "/" : plot->out) : leann_format(ctx, ".");
+    leann_figure *f = leann_figure_new(ctx, "xy", slash ? slash + 1 : plot->out);
+    size_t *rows = leann_alloc(ctx, leann_table_rows(t) + 1, sizeof *rows);
+    s = folder && f && rows ? LEANN_OK : LEANN_ENOMEM;
+    if (!s) {
+        xy(f, plot->x, plot->x_log, plot->y, plot->y_log, plot->lines);
+        s = fill_plot(f, t, plot, rows);
+    }
+    if (!s && !leann_figure_rows(f))
+        s = leann_fail(ctx, LEANN_EINVAL, "no row has both '%s' and '%s'%s", plot->x, plot->y,
+                       plot->x_log || plot->y_log ? " above 0, as a logarithmic axis needs" : "");
+    if (!s) s = leann_figure_draw(f, folder);
+    leann_figure_free(f);
+    leann_free(rows);
+    leann_free(folder);
+    return s;
+}

@@ -32,8 +32,8 @@ leann_look leann_figures_look(const leann_table *t, const char *legend);
 /* `leann bench plot`: any two columns. stem may hold a folder. */
 typedef struct {
     const char *x, *y, *by;
-    bool x_log, y_log;
-    const char *out;
+    bool x_log, y_log, lines; /* lines: join the points of a series by ascending x */
+    const char *out;          /* folder and stem */
 } leann_plot;
 leann_status leann_figures_plot(leann_ctx *ctx, const leann_table *t, const leann_plot *plot);
 
