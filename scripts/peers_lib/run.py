@@ -21,7 +21,7 @@ import report
 from data import DataSet, file_sha, split
 from worker import Builder, Searcher, Worker, WorkerError
 
-LOW, HIGH = 0.85, 0.995                     # the recalls between which a curve is drawn
+LOW, HIGH = 0.85, 0.997                     # the recalls between which a curve is drawn
 LEAST_QUERIES, LEAST_SECONDS = 200, 0.2     # timed a point and round, at least
 
 
@@ -72,7 +72,7 @@ class Run:
         for entry in self.entries:
             entry["version"] = libraries.version(entry, args.library)
             key = {"data": self.sha, "version": entry["version"], "params": entry["params"], "efforts": entry["efforts"]}
-            key |= {"k": args.k, "queries": args.queries, "batch": args.batch, "threads": max(args.build_threads)}
+            key |= {"k": args.k, "queries": args.queries, "batch": args.batch, "threads": max(args.build_threads), "recalls": [LOW, HIGH]}
             entry["cache"], entry["error"] = Cache(self.folder / entry["name"], key), ""
 
     def live(self):
