@@ -325,6 +325,15 @@ static leann_status answers(bench *b, const leann_point *p, const leann_plan *pl
     return s;
 }
 
+/* Which test rows are used: order[0 .. tune) tune, the rest report; `split: no`: all of them report, in file order. */
+static leann_status rows_used(leann_ctx *ctx, const leann_sweep *sweep, const leann_dataset *data, uint32_t *order, uint32_t *tune_n)
+{
+    if (!sweep->whole) return leann_split(ctx, data->test.n, sweep->queries, order, tune_n);
+    for (uint32_t i = 0; i < data->test.n; i++) order[i] = i;
+    *tune_n = 0;
+    return LEANN_OK;
+}
+
 /* The front of one shuffle of the rows used, whatever the point: times of two points are over the same queries. */
 static leann_status timed_rows(leann_ctx *ctx, const uint32_t *order, uint32_t used, uint32_t **rows)
 {
@@ -339,11 +348,11 @@ static leann_status timed_rows(leann_ctx *ctx, const uint32_t *order, uint32_t u
     return LEANN_OK;
 }
 
-static void budget(double seconds, double mean_ns, uint32_t used, uint32_t *t, uint32_t *repeats)
+static void budget(double seconds, double mean_ns, uint32_t used, bool whole, uint32_t *t, uint32_t *repeats)
 {
     double queries = seconds * 1e9 / (mean_ns > 1 ? mean_ns : 1) / MIN_REPEATS, passes;
     *t = queries < MIN_TIMED ? MIN_TIMED : queries > used ? used : (uint32_t)queries;
-    if (*t > used) *t = used;
+    if (*t > used || whole) *t = used;
     passes = seconds * 1e9 / ((mean_ns > 1 ? mean_ns : 1) * *t);
     *repeats = passes < MIN_REPEATS ? MIN_REPEATS : passes > MAX_REPEATS ? MAX_REPEATS : (uint32_t)passes;
 }
@@ -355,7 +364,7 @@ leann_status leann_point_times(leann_ctx *ctx, const leann_sweep *sweep, const l
     uint32_t *order = leann_alloc(ctx, used, sizeof *order), *ids = leann_alloc(ctx, k, sizeof *ids);
     float *dist = leann_alloc(ctx, k, sizeof *dist);
     uint64_t ns, sum = 0;
-    leann_status s = order && ids && dist ? leann_split(ctx, data->test.n, sweep->queries, order, &tune_n) : LEANN_ENOMEM;
+    leann_status s = order && ids && dist ? rows_used(ctx, sweep, data, order, &tune_n) : LEANN_ENOMEM;
     if (!s) s = timed_rows(ctx, order, used, rows);
     uint32_t first = used < 50 ? used : 50;
     for (uint32_t i = 0; i < first && !s && mean_ns <= 0; i++) { /* not known yet: a short pass says it, and warms up */
@@ -363,7 +372,7 @@ leann_status leann_point_times(leann_ctx *ctx, const leann_sweep *sweep, const l
         sum += ns;
     }
     if (s) goto done;
-    budget(sweep->point_seconds, mean_ns > 0 ? mean_ns : (double)sum / first, used, t, repeats);
+    budget(sweep->point_seconds, mean_ns > 0 ? mean_ns : (double)sum / first, used, sweep->whole, t, repeats);
     if (!(*times_ns = leann_alloc(ctx, (size_t)*repeats * *t, sizeof **times_ns))) s = LEANN_ENOMEM;
     for (uint32_t r = 0; r < *repeats && !s; r++)
         for (uint32_t i = 0; i < *t && !s; i++)
@@ -556,7 +565,7 @@ leann_status leann_cell_measure(leann_ctx *ctx, const leann_job *job, const uint
     b.index = index;
     b.used = job->sweep->queries ? job->sweep->queries : job->data->test.n;
     if (!(order = leann_alloc(ctx, b.used, sizeof *order))) s = LEANN_ENOMEM;
-    if (!s) s = leann_split(ctx, job->data->test.n, job->sweep->queries, order, &b.tune);
+    if (!s) s = rows_used(ctx, job->sweep, job->data, order, &b.tune);
     b.order = order;
     for (uint32_t i = 0; i < n && !s; i++) {
         if (leann_ctx_cancelled(ctx)) s = LEANN_EINTR;

@@ -151,8 +151,8 @@ static leann_status check_group(leann_ctx *ctx, const leann_value *tree, size_t 
 
 static leann_status check_tree(leann_ctx *ctx, const char *what, const leann_value *tree)
 {
-    static const char *const keys[] = {"about",         "data",  "queries", "seed",          "k",    "threads",
-                                       "point_seconds", "batch", "limits",  "target_recall", "cells"};
+    static const char *const keys[] = {"about",         "data",  "queries", "seed",          "k",     "threads",
+                                       "point_seconds", "batch", "limits",  "target_recall", "cells", "split"};
     leann_status s = known_keys(ctx, what, tree, keys, sizeof keys / sizeof *keys);
     if (!s) s = shared_axes(ctx, what, tree);
     if (s) return s;
@@ -221,6 +221,21 @@ static leann_status read_scalars(leann_ctx *ctx, leann_sweep *sweep)
     return sweep->about ? LEANN_OK : LEANN_ENOMEM;
 }
 
+/* `split: no`: all test rows, in the order of the file. Then there are no queries to tune with. */
+static leann_status read_split(leann_ctx *ctx, leann_sweep *sweep)
+{
+    const leann_value *v = leann_value_get(sweep->tree, "split"), *cells = leann_value_get(sweep->tree, "cells");
+    if (v && leann_value_type(v) != LEANN_V_BOOL) return leann_fail(ctx, LEANN_EINVAL, "%s: split must be yes or no", sweep->stem);
+    sweep->whole = !leann_value_bool(v, true);
+    if (!sweep->whole) return LEANN_OK;
+    if (sweep->queries)
+        return leann_fail(ctx, LEANN_EINVAL, "%s: split: no is for all test rows, so queries = %u must go", sweep->stem, sweep->queries);
+    bool tunes = leann_value_get(sweep->tree, "target_recall") != NULL;
+    for (size_t i = 0; i < leann_value_count(cells); i++) tunes |= leann_value_get(leann_value_at(cells, i), "target_recall") != NULL;
+    return tunes ? leann_fail(ctx, LEANN_EINVAL, "%s: split: no leaves no queries to tune with, so target_recall must go", sweep->stem)
+                 : LEANN_OK;
+}
+
 /* Takes over tree. */
 static leann_status from_tree(leann_ctx *ctx, const char *stem, leann_value *tree, leann_sweep **out)
 {
@@ -234,6 +249,7 @@ static leann_status from_tree(leann_ctx *ctx, const char *stem, leann_value *tre
     leann_status s = sweep->stem ? check_tree(ctx, stem, tree) : LEANN_ENOMEM;
     if (!s) s = read_data(ctx, sweep);
     if (!s) s = read_scalars(ctx, sweep);
+    if (!s) s = read_split(ctx, sweep);
     if (!s) s = read_limits(ctx, sweep);
     if (s)
         leann_sweep_free(sweep);

@@ -54,6 +54,7 @@ typedef struct {
     uint32_t queries;         /* 0: all test rows */
     uint32_t threads;         /* of a build */
     double point_seconds;
+    bool whole; /* `split: no`: every test row is searched and timed, in file order, and nothing is tuned: for ANN-benchmarks' exports */
     bool batch; /* also measure all queries at once, by `threads` */
     leann_limits limits;
     leann_value *tree; /* the file as read */
