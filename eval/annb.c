@@ -65,7 +65,7 @@ static leann_status put_facts(leann_h5 *h, const leann_table *t, size_t row, con
 {
     char algo[80];
     leann_status s;
-    double dist_comps = leann_table_get(t, row, "dist_comps") * raw->n, build = leann_table_get(t, row, "build_s");
+    double dist_comps = leann_table_get(t, row, "dist_comps") * raw->n * raw->repeats, build = leann_table_get(t, row, "build_s");
     double bytes = leann_table_get(t, row, "index_bytes");
     snprintf(algo, sizeof algo, "leann-%.64s", leann_table_text(t, row, "label"));
     if ((s = leann_h5_set_text(h, "algo", algo)) || (s = leann_h5_set_text(h, "name", name)) ||
@@ -75,7 +75,8 @@ static leann_status put_facts(leann_h5 *h, const leann_table *t, size_t row, con
         (s = leann_h5_set_bool(h, "expect_extra", false)) || (s = leann_h5_set_real(h, "best_search_time", best)) ||
         (s = leann_h5_set_real(h, "candidates", raw->k)) || (s = leann_h5_set_real(h, "build_time", isfinite(build) ? build : 0)) ||
         (s = leann_h5_set_real(h, "index_size", isfinite(bytes) ? bytes / 1024 : 0)) ||
-        (s = leann_h5_set_int(h, "dist_comps", isfinite(dist_comps) ? (int64_t)llround(dist_comps) : 0)))
+        (s = leann_h5_set_int(h, "dist_comps",
+                              isfinite(dist_comps) ? (int64_t)llround(dist_comps) : 0))) /* over all passes: its metric divides by them */
         return s;
     return LEANN_OK;
 }
@@ -161,7 +162,7 @@ leann_status leann_annb_export(leann_measures *m, const leann_table *t, const ch
 
 typedef struct {
     char *algo, *name, *dataset;
-    double count, best, build, kb, dist_comps;
+    double count, best, build, kb, dist_comps, runs;
     size_t q, k, timed;
     float *times, *distances;
     int32_t *ids;
@@ -197,6 +198,7 @@ static leann_status annb_read(leann_ctx *ctx, const char *path, annb *a)
         a->build = real_or(h, "build_time");
         a->kb = real_or(h, "index_size");
         a->dist_comps = real_or(h, "dist_comps");
+        a->runs = real_or(h, "run_count");
         if (rows != a->q || cols != a->k || !a->q || a->timed != a->q || none)
             s = leann_fail(ctx, LEANN_EFORMAT, "%s: times (%zu), neighbors (%zu, %zu) and distances (%zu, %zu) do not fit together", path,
                            a->timed, a->q, a->k, rows, cols);
@@ -254,7 +256,7 @@ static void annb_facts(leann_table *t, size_t row, const annb *a, const leann_da
     leann_table_set(t, row, "qps", 1 / a->best);
     leann_table_set(t, row, "build_s", a->build > 0 ? a->build : NAN);
     leann_table_set(t, row, "annb_index_kb", a->kb > 0 ? a->kb : NAN); /* memory that grew, not bytes of a file */
-    leann_table_set(t, row, "dist_comps", a->dist_comps > 0 ? a->dist_comps / (double)a->q : NAN);
+    leann_table_set(t, row, "dist_comps", a->dist_comps > 0 && a->runs >= 1 ? a->dist_comps / ((double)a->q * a->runs) : NAN);
     leann_table_set(t, row, "queries", (double)a->q);
     leann_table_set(t, row, "timed_queries", (double)a->q);
 }
