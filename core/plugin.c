@@ -6,8 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* While rooms fill up a line of plugins.def may name what is not there yet: such lines are skipped. */
-#define LEANN_PLUGIN(kind, symbol) extern const leann_##kind##_type leann_##kind##_##symbol __attribute__((weak));
+#define LEANN_PLUGIN(kind, symbol) extern const leann_##kind##_type leann_##kind##_##symbol;
 #include "core/plugins.def"
 #undef LEANN_PLUGIN
 
@@ -52,7 +51,7 @@ leann_status leann_kind_find(leann_ctx *ctx, const char *word, leann_kind *out)
 const leann_plugin *leann_plugin_at(leann_kind kind, size_t i)
 {
     for (size_t line = 0; line < LINES; line++)
-        if (registry[line].kind == (int)kind && registry[line].type && i-- == 0) return registry[line].type;
+        if (registry[line].kind == (int)kind && i-- == 0) return registry[line].type;
     return NULL;
 }
 
