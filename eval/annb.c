@@ -202,7 +202,7 @@ static leann_status annb_read(leann_ctx *ctx, const char *path, annb *a)
         if (rows != a->q || cols != a->k || !a->q || a->timed != a->q || none)
             s = leann_fail(ctx, LEANN_EFORMAT, "%s: times (%zu), neighbors (%zu, %zu) and distances (%zu, %zu) do not fit together", path,
                            a->timed, a->q, a->k, rows, cols);
-        else if (!(a->count >= 1 && a->count <= 1e6 && a->count == floor(a->count)) || a->k < a->count)
+        else if (!(a->count >= 1 && a->count <= 1e6 && a->count == floor(a->count)) || (double)a->k < a->count)
             s = leann_fail(ctx, LEANN_EFORMAT, "%s: count is %g, but there are %zu neighbours a query", path, a->count, a->k);
         else if (!(a->best > 0) || !isfinite(a->best))
             s = leann_fail(ctx, LEANN_EFORMAT, "%s: best_search_time is %g seconds", path, a->best);
