@@ -164,17 +164,13 @@ bool leann_compare_at(const leann_table *t, const char *dataset, double k, const
     size_t n = leann_table_rows(t), count = 0, *rows = malloc((n ? n : 1) * sizeof *rows);
     bool found = false;
     if (!rows) return false;
-    for (size_t i = 0; i < n && !found; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (leann_table_get(t, i, "k") != k || strcmp(leann_table_text(t, i, "dataset"), dataset) != 0 ||
             strcmp(leann_table_text(t, i, "cell"), cell) != 0)
             continue;
         rows[count++] = i;
-        if (leann_table_get(t, i, "target_recall") == target && !strcmp(leann_table_text(t, i, "passed"), "yes")) {
-            *out = measured(t, i, LEANN_PICK_TUNED);
-            found = true;
-        }
     }
-    count = found ? 0 : leann_compare_front(t, "recall", 1, "qps", 1, rows, count);
+    count = leann_compare_front(t, "recall", 1, "qps", 1, rows, count);
     for (size_t i = 0; i < count && !found; i++) {
         if (leann_table_get(t, rows[i], "recall") < target) continue;
         *out = i ? between(t, rows[i - 1], rows[i], target) : measured(t, rows[i], LEANN_PICK_ABOVE);

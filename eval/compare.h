@@ -18,9 +18,9 @@ size_t leann_compare_front(const leann_table *t, const char *x, int x_sign, cons
 /* The distinct texts of a column in order of appearance (a number counts as its text), at most max; how many. Borrowed from t. */
 size_t leann_compare_distinct(const leann_table *t, const char *column, const char **texts, size_t max);
 
-typedef enum { LEANN_PICK_TUNED, LEANN_PICK_INTERPOLATED, LEANN_PICK_ABOVE } leann_pick_how;
+typedef enum { LEANN_PICK_INTERPOLATED, LEANN_PICK_ABOVE } leann_pick_how;
 
-/* A build at a recall. TUNED: the sweep reached it on the tune half. INTERPOLATED: log qps (and, linearly, fetches) between two Pareto
+/* A build at a recall of the report half. INTERPOLATED: log qps (and, linearly, fetches) between two Pareto
  * points at most 0.02 of recall apart, one on each side. ABOVE: the first Pareto point above. */
 typedef struct {
     size_t row; /* of t: the measured point at or above the recall */

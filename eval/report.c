@@ -107,9 +107,7 @@ static void collect(report *r)
 
 static const char *how_text(const leann_pick *p, char buffer[64])
 {
-    if (p->how == LEANN_PICK_TUNED)
-        snprintf(buffer, 64, "tuned, measured %.4f", p->recall);
-    else if (p->how == LEANN_PICK_INTERPOLATED)
+    if (p->how == LEANN_PICK_INTERPOLATED)
         snprintf(buffer, 64, "between two points");
     else
         snprintf(buffer, 64, "first above: %.4f", p->recall);
@@ -134,6 +132,11 @@ static void pick_row(report *r, leann_table *t, const char *label, double target
     set_format(t, row, "build", "%s%s%s", which, *which ? ": " : "", leann_table_text(r->seeds, p->row, "cell"));
     leann_table_set_text(t, row, "taken", how_text(p, how));
     set_short(t, row, "QPS", p->qps);
+    char lo[32], hi[32];
+    leann_table_add_column(t, "passes");
+    if (isfinite(leann_table_get(r->seeds, p->row, "qps_lo")))
+        set_format(t, row, "passes", "%s to %s", leann_table_short(leann_table_get(r->seeds, p->row, "qps_lo"), lo),
+                   leann_table_short(leann_table_get(r->seeds, p->row, "qps_hi"), hi));
     set_ratio(t, row, "QPS / hnsw", ratio, is_tie(r, ratio) && p->row != (base ? base->row : SIZE_MAX) ? ", a tie" : "");
     set_short(t, row, "MB", bytes / 1e6);
     set_ratio(t, row, "bytes / hnsw", base ? bytes / leann_table_get(r->seeds, base->row, "index_bytes") : NAN, "");
@@ -190,7 +193,34 @@ static leann_status methods_table(report *r, const char *dataset, double k)
     return s;
 }
 
-/* "Rebuild differences count only above the range over seeds" and what else one must know to read the tables. */
+/* What a sweep's target_recall found on the tune half, and what that gives on the report half. */
+static leann_status tuned_table(report *r, const char *dataset)
+{
+    leann_table *t = leann_table_new(r->ctx);
+    if (!t) return LEANN_ENOMEM;
+    for (size_t i = 0; i < leann_table_rows(r->seeds); i++) {
+        double target = leann_table_get(r->seeds, i, "target_recall");
+        if (isnan(target) || strcmp(leann_table_text(r->seeds, i, "dataset"), dataset) != 0) continue;
+        size_t row = leann_table_add_row(t);
+        leann_table_set_text(t, row, "build", leann_table_text(r->seeds, i, "cell"));
+        set_short(t, row, "k", leann_table_get(r->seeds, i, "k"));
+        set_fixed(t, row, "recall to reach", target, 2, "");
+        leann_table_set_text(t, row, "reached in tuning", leann_table_text(r->seeds, i, "passed"));
+        set_short(t, row, "value found", leann_table_get(r->seeds, i, "chosen"));
+        set_range(r, t, row, "recall", i, "recall", 4);
+        set_range(r, t, row, "QPS", i, "qps", 0);
+        set_short(t, row, "fetches", leann_table_get(r->seeds, i, "fetches"));
+    }
+    leann_status s = leann_table_check(t);
+    if (!s && leann_table_rows(t)) {
+        leann_page_heading(&r->page, 3, "Tuned on one half, measured on the other");
+        leann_page_table(&r->page, t);
+    }
+    leann_table_free(t);
+    return s;
+}
+
+/* What one must know to read the tables. */
 static void rules(report *r)
 {
     leann_page *p = &r->page;
@@ -202,8 +232,9 @@ static void rules(report *r)
     leann_page_text(
         p, "Each method stands with its fastest build at the recall and, where another is smaller, its smallest. QPS and fetches at "
            "a recall lie between two Pareto points of one build (logarithm of QPS, linear in recall) where those are at most 0.02 "
-           "of recall apart, one on each side; otherwise the first measured point above the recall is taken and named. "
-           "The build is chosen among the rows below by these same queries.");
+           "of recall apart, one on each side; otherwise the first Pareto point above the recall is taken and named. "
+           "The build is chosen by these same queries. Passes are the slowest and the fastest pass over the timed queries: where they lie "
+           "far apart, other work disturbed the machine.");
     if (isfinite(noise))
         leann_page_text(
             p, "Two runs of one point differ by up to %.1f %% in QPS here (`leann bench aa`): smaller differences are marked as ties.",
@@ -511,6 +542,7 @@ static leann_status data_section(report *r, const char *dataset, const char *fig
         if (!s && j == 0) leann_page_heading(&r->page, 3, "Figures");
         if (!s && j == 0) show_figures(r, figures, dataset);
     }
+    if (!s) s = tuned_table(r, dataset);
     if (!s) s = builds_table(r, dataset, true);
     if (!s) s = builds_table(r, dataset, false);
     if (!s) s = health_table(r, dataset);

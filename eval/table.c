@@ -230,7 +230,8 @@ void leann_table_sort(leann_table *t, const char *const *names, size_t n)
 {
     int column[MAX_COLUMNS];
     for (size_t i = 0; i < n && i < MAX_COLUMNS; i++) column[i] = leann_table_find(t, names[i]);
-    size_t count = t->rows ? t->rows : 1;
+    if (t->rows < 2) return;
+    size_t count = t->rows;
     size_t *at = calloc(count, sizeof *at), *room = calloc(count, sizeof *room);
     entry **row = calloc(count, sizeof *row);
     order o = {t, column, n};
