@@ -128,6 +128,7 @@ static leann_status info(cli *c)
     const char *name = cli_word(c, 0);
     bool vectors = is_vectors(name) && access(name, F_OK) == 0;
     leann_status status = vectors ? leann_dataset_sniff(c->ctx, name, &facts) : leann_dataset_peek(c->ctx, name, &facts);
+    if (status == LEANN_OK && vectors && !cli_flag(c, "quick")) status = leann_dataset_scan(c->ctx, name);
     if (status == LEANN_OK && !vectors && !cli_flag(c, "quick")) {
         status = leann_dataset_open(c->ctx, facts.path, &data); /* checks every row */
         if (status == LEANN_OK) sums = *leann_dataset_checksums(data);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- inputs ------------------------------------------------------------------------------------------------------------------ */
@@ -61,7 +62,7 @@ static leann_status input_open(leann_ctx *ctx, const char *path, const char *nea
     bool packed = ends(path, ".hdf5.gz") || ends(path, ".h5.gz");
     if (!packed && !leann_is_hdf5(path) && !ends(path, ".hdf5") && !ends(path, ".h5")) return leann_source_open(ctx, path, &in->rows);
     if (packed) status = unpack(ctx, path, near, &in->unpacked);
-    if (status == LEANN_OK) status = leann_raw_open(ctx, packed ? in->unpacked : path, true, near, &in->raw);
+    if (status == LEANN_OK) status = leann_raw_open_rows(ctx, packed ? in->unpacked : path, near, &in->raw);
     if (status == LEANN_OK) status = leann_source_of_rows(ctx, path, in->raw.train, &in->rows);
     if (status == LEANN_OK && in->raw.test.n) status = leann_source_of_rows(ctx, path, in->raw.test, &in->test);
     return status;
@@ -130,13 +131,23 @@ static leann_status check_options(leann_ctx *ctx, const leann_convert_options *o
     return LEANN_OK;
 }
 
+/* A file is not converted into itself: what the output leaves out (drawn queries, labels) would be lost. */
+static leann_status check_apart(leann_ctx *ctx, const char *from, const char *to)
+{
+    struct stat a, b;
+    if (!from || stat(from, &a) || stat(to, &b) || a.st_dev != b.st_dev || a.st_ino != b.st_ino) return LEANN_OK;
+    return leann_fail(ctx, LEANN_EINVAL, "%s is read, so it cannot be the output too: name another", from);
+}
+
 leann_status leann_dataset_convert(leann_ctx *ctx, const char *in_path, const char *out_path, leann_convert_options options)
 {
     input in = {.raw.fd = -1}, q = {.raw.fd = -1};
     uint32_t *drawn = NULL;
     leann_source *test = NULL;
     passage p = {.ctx = ctx};
-    leann_status status = input_open(ctx, in_path, out_path, &in);
+    leann_status status = check_apart(ctx, in_path, out_path);
+    if (status == LEANN_OK) status = check_apart(ctx, options.queries, out_path);
+    if (status == LEANN_OK) status = input_open(ctx, in_path, out_path, &in);
     if (status == LEANN_OK && options.queries) status = input_open(ctx, options.queries, out_path, &q);
     if (status != LEANN_OK) goto done;
     test = options.queries ? (q.test ? q.test : q.rows) : options.split ? NULL : in.test;
@@ -182,6 +193,30 @@ leann_status leann_dataset_sniff(leann_ctx *ctx, const char *path, leann_dataset
     out->type = about.type;
     leann_source_free(v);
     return LEANN_OK;
+}
+
+leann_status leann_dataset_scan(leann_ctx *ctx, const char *path)
+{
+    leann_source *v = NULL;
+    char *rows = NULL;
+    leann_status status = leann_source_open(ctx, path, &v);
+    if (status != LEANN_OK) return status;
+    leann_source_facts about = leann_source_about(v);
+    size_t row = about.d * leann_dtype_bytes(about.type);
+    uint64_t fit = ((size_t)4 << 20) / row;
+    uint32_t block = fit < 1 ? 1 : fit > 65536 ? 65536 : (uint32_t)fit;
+    if (!(rows = leann_alloc(ctx, block, row))) status = LEANN_ENOMEM;
+    for (uint64_t i = 0; status == LEANN_OK && i < about.n; i += block) {
+        uint32_t now = about.n - i < block ? (uint32_t)(about.n - i) : block;
+        leann_rows view = {.base = rows, .stride = row, .n = now, .d = about.d, .type = about.type, .space = LEANN_L2};
+        if (leann_ctx_cancelled(ctx)) status = leann_fail(ctx, LEANN_EINTR, "interrupted");
+        if (status == LEANN_OK) status = leann_source_next(v, now, rows);
+        if (status == LEANN_OK) status = leann_block_check(ctx, path, view, i);
+        leann_ctx_progress(ctx, "check", i + now, about.n);
+    }
+    leann_free(rows);
+    leann_source_free(v);
+    return status;
 }
 
 /* ---- ground truth of a file that exists ------------------------------------------------------------------------------------------- */
@@ -240,7 +275,7 @@ leann_status leann_dataset_groundtruth(leann_ctx *ctx, const char *path)
     float *dist = NULL;
     char *temporary = NULL;
     int fd = -1;
-    leann_status status = leann_raw_open(ctx, path, true, path, &raw);
+    leann_status status = leann_raw_open_rows(ctx, path, path, &raw);
     if (status != LEANN_OK) return status;
     if (!raw.test.n) {
         status = leann_fail(ctx, LEANN_EINVAL, "%s: no dataset test: nothing to find the neighbours of", path);

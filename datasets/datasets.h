@@ -61,6 +61,8 @@ leann_status leann_dataset_convert(leann_ctx *ctx, const char *in, const char *o
 leann_status leann_dataset_groundtruth(leann_ctx *ctx, const char *path);
 /* What a vector file of any format holds; out->name is its format. */
 leann_status leann_dataset_sniff(leann_ctx *ctx, const char *path, leann_dataset_info *out);
+/* Reads every row of such a file: EINVAL where one holds NaN or Inf, EFORMAT where one is damaged. */
+leann_status leann_dataset_scan(leann_ctx *ctx, const char *path);
 
 /* Clustered data for tests of scale; the same bytes for a seed on any number of threads. See synth.c for the law. */
 typedef struct {

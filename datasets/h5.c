@@ -94,7 +94,7 @@ leann_status leann_h5_describe(leann_guard *g, hid_t file, const char *name, uin
         goto done;
     }
     if (rank < 1 || rank > 2) {
-        status = leann_guard_fail(g, LEANN_EINVAL, "%s: dataset %s has rank %d, needs 1 or 2", leann_guard_what(g), name, rank);
+        status = leann_guard_fail(g, LEANN_EINVAL, "%s: dataset %s has rank %d, at most 2", leann_guard_what(g), name, rank);
         goto done;
     }
     out->there = true;

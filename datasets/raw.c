@@ -30,6 +30,7 @@ typedef struct {
     int fd;
     uint64_t bytes;
     bool rows;
+    int parts; /* the first ones of part_names */
 } request;
 
 /* ---- what a file may be --------------------------------------------------------------------------------------------------- */
@@ -121,7 +122,7 @@ static leann_status inspect(leann_guard *g, void *arg)
     if ((status = leann_h5_word(g, file, "distance", f->distance, sizeof f->distance)) != LEANN_OK) return status;
     if ((status = leann_h5_word(g, file, "leann_distance", f->own, sizeof f->own)) != LEANN_OK) return status;
     if ((status = leann_h5_word(g, file, "type", f->type, sizeof f->type)) != LEANN_OK) return status;
-    for (int i = 0; i < PARTS; i++)
+    for (int i = 0; i < r->parts; i++)
         if ((status = leann_h5_describe(g, file, part_names[i], r->bytes, f->part + i)) != LEANN_OK) return status;
     if (!good(f, &c)) return leann_guard_fail(g, c.status, "%s: %s", leann_guard_what(g), c.text);
     for (int i = 0; r->rows && i < PARTS; i++) {
@@ -210,7 +211,7 @@ static uint64_t physical_memory(void)
     return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : (uint64_t)4 << 30;
 }
 
-leann_status leann_raw_open(leann_ctx *ctx, const char *path, bool rows, const char *spill_near, leann_raw *out)
+static leann_status open_parts(leann_ctx *ctx, const char *path, bool rows, int parts, const char *spill_near, leann_raw *out)
 {
     facts *f = NULL;
     int spill = -1;
@@ -229,7 +230,7 @@ leann_status leann_raw_open(leann_ctx *ctx, const char *path, bool rows, const c
         status = LEANN_ENOMEM;
         goto done;
     }
-    request r = {out->fd, (uint64_t)out->info.st_size, rows};
+    request r = {out->fd, (uint64_t)out->info.st_size, rows, parts};
     leann_guard_limits limits = {
         .what = path, .spill_near = spill_near, .spill_limit = spill_near ? (uint64_t)1 << 50 : physical_memory(), .file_bytes = r.bytes};
     status = leann_guard_run(ctx, limits, inspect, &r, f, sizeof *f, rows ? &spill : NULL, &spilled);
@@ -241,6 +242,16 @@ done:
     leann_free(f);
     if (status != LEANN_OK) leann_raw_close(out);
     return status;
+}
+
+leann_status leann_raw_open(leann_ctx *ctx, const char *path, bool rows, const char *spill_near, leann_raw *out)
+{
+    return open_parts(ctx, path, rows, PARTS, spill_near, out);
+}
+
+leann_status leann_raw_open_rows(leann_ctx *ctx, const char *path, const char *spill_near, leann_raw *out)
+{
+    return open_parts(ctx, path, true, NEIGHBORS, spill_near, out);
 }
 
 void leann_raw_close(leann_raw *raw)

@@ -25,6 +25,8 @@ typedef struct {
 
 /* rows: whether the rows are wanted, not only their shape. spill_near: NULL to spill into memory, or a file whose folder takes it. */
 leann_status leann_raw_open(leann_ctx *ctx, const char *path, bool rows, const char *spill_near, leann_raw *out);
+/* The same without the neighbours, wrong as they may be: for who computes them anew. */
+leann_status leann_raw_open_rows(leann_ctx *ctx, const char *path, const char *spill_near, leann_raw *out);
 void leann_raw_close(leann_raw *raw);
 /* Labels of the train rows (see leann_dataset.labels); *label on the heap. */
 leann_status leann_raw_labels(leann_ctx *ctx, const leann_raw *raw, const char *name, uint32_t **label, uint32_t *count);

@@ -43,6 +43,19 @@ head -c 200000 a.hdf5 >cut.hdf5
 expect 1 "cut.hdf5: not an HDF5 file, truncated or damaged" "$leann" dataset info cut.hdf5
 [ -e f.hdf5 ] && say "f.hdf5 was left behind"
 
+# Every row is looked at, unless --quick; what is read is not written over.
+printf '\2\0\0\0\2\0\0\0\0\0\200\77\0\0\200\77\0\0\200\77\0\0\300\177' >nan.fbin
+expect 1 "nan.fbin: row 1, column 1 is NaN" "$leann" dataset info nan.fbin
+expect 0 "2 x 2 f32" "$leann" dataset info nan.fbin --quick
+printf '\1\0\0\0a\2\0\0\0b' >mixed.bvecs
+expect 1 "row 1 has dimension 2, the first row 1" "$leann" dataset info mixed.bvecs
+ln a.hdf5 also-a.hdf5
+before=$(sha256sum <a.hdf5)
+expect 1 "a.hdf5 is read, so it cannot be the output too" "$leann" dataset convert a.hdf5 also-a.hdf5 --split 5
+expect 1 "a.hdf5 is read, so it cannot be the output too" "$leann" dataset convert b.hdf5 a.hdf5 --queries a.hdf5
+[ "$before" = "$(sha256sum <a.hdf5)" ] || say "a.hdf5 was converted into itself"
+rm also-a.hdf5
+
 # A full disk, as a limit on the size of files: the old file stays, no temporary one does.
 before=$(sha256sum <a.hdf5)
 expect 1 "a.hdf5: cannot write" bash -c "trap '' XFSZ; ulimit -f 64; exec '$leann' dataset synth a.hdf5 --n 2000 --dim 32 --queries 20"

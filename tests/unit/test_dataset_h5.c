@@ -441,6 +441,29 @@ static void cannot_write(void **state)
     assert_says("is not a file");
 }
 
+/* Neighbours that cannot be are refused by who uses them, and no hindrance to who computes them anew. */
+static void wrong_neighbours(void **state)
+{
+    (void)state;
+    float x[4] = {0, 1, 2, 3}, q[1] = {2.9f};
+    uint32_t ids[2] = {1, 4};
+    double dist[2] = {0, 0};
+    leann_rows a = {x, sizeof *x, 4, 1, LEANN_F32, LEANN_L2}, b = {q, sizeof *q, 1, 1, LEANN_F32, LEANN_L2};
+    leann_dataset *data = NULL;
+    char path[256];
+    snprintf(path, sizeof path, "%s", in_folder("wrong.hdf5"));
+    assert_ok(leann_dataset_write(ctx, path, a, b, ids, dist, 2));
+    assert_int_equal(leann_dataset_open(ctx, path, &data), LEANN_EFORMAT);
+    assert_says("row 0 has id 4, needs 0 to 3");
+    leann_ctx_clear(ctx);
+    leann_convert_options options = {.any_space = true, .ground_truth = true};
+    assert_ok(leann_dataset_convert(ctx, path, in_folder("right.hdf5"), options));
+    assert_ok(leann_dataset_groundtruth(ctx, path));
+    assert_ok(leann_dataset_open(ctx, path, &data));
+    assert_int_equal(data->neighbors[0], 3);
+    leann_dataset_free(data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -453,6 +476,7 @@ int main(void)
         cmocka_unit_test_setup(damaged_sets, fresh),
         cmocka_unit_test_setup(write_and_read, fresh),
         cmocka_unit_test_setup(cannot_write, fresh),
+        cmocka_unit_test_setup(wrong_neighbours, fresh),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
