@@ -59,7 +59,7 @@ static leann_status add_given(cli *c, const cli_option *o, const char *text)
         if (end == text || *end || errno || !isfinite(number) || (o->type == CLI_INT && number != floor(number)))
             return cli_usage(c, "--%s is '%s', but must be %s", o->name, text, o->type == CLI_INT ? "an integer" : "a number");
         if ((o->min != 0 || o->max != 0) && (number < o->min || number > o->max))
-            return cli_usage(c, "--%s is %.15g, but must be between %.15g and %.15g", o->name, number, o->min, o->max);
+            return cli_usage(c, "--%s is %.16g, but must be between %.16g and %.16g", o->name, number, o->min, o->max);
     }
     c->given[c->givens].option = o;
     c->given[c->givens].text = text;
@@ -198,13 +198,23 @@ const char *cli_list(const cli *c, const char *name, unsigned i)
 
 /* ---- help ------------------------------------------------------------------------------------------------------------------ */
 
+/* In characters: "…" is three bytes and one column. */
+static size_t columns(const char *text)
+{
+    size_t n = 0;
+    for (; *text; text++) n += ((unsigned char)*text & 0xc0) != 0x80;
+    return n;
+}
+
 static void print_options(const cli_option *table, const cli_option *unless)
 {
     for (const cli_option *o = table; o && o->name; o++) {
         char left[64];
         if (unless && find_in(unless, o->name, strlen(o->name))) continue;
         snprintf(left, sizeof left, "--%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
-        printf("  %-26s%s%s", left, strlen(left) > 25 ? "\n                            " : "", o->help);
+        size_t wide = columns(left);
+        printf("  %s%*s%s", left, wide > 25 ? 0 : (int)(26 - wide), "", wide > 25 ? "\n                            " : "");
+        printf("%s", o->help);
         if (o->type == CLI_LIST) printf(" (may be repeated)");
         if (o->preset) printf(" (default %s)", o->preset);
         putchar('\n');
@@ -219,7 +229,9 @@ void cli_help(const cli_command *command)
     printf("\noptions:\n");
     if (own) print_options(command->options, NULL);
     print_options(common, own ? command->options : NULL);
-    if (command->more) printf("\nexamples:\n%s%s", command->more, command->more[strlen(command->more) - 1] == '\n' ? "" : "\n");
+    if (command->more) printf("\nexamples:\n");
+    for (const char *line = command->more; line && *line; line += strcspn(line, "\n"), line += *line == '\n')
+        printf("%s%.*s\n", strncmp(line, "leann ", 6) == 0 ? "  " : "", (int)strcspn(line, "\n"), line);
 }
 
 /* ---- printing -------------------------------------------------------------------------------------------------------------- */

@@ -4,6 +4,8 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "core/plugin.h"
@@ -108,12 +110,33 @@ static void print_text(const leann_dataset *data, const char *path, const built 
     }
 }
 
+/* Before hours of work: the folder takes a file, and what lies there already is an index, never somebody's data. */
+static leann_status check_output(leann_ctx *ctx, const char *path)
+{
+    char magic[8] = "";
+    struct stat info;
+    leann_status status = LEANN_OK;
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? leann_format(ctx, "%.*s", slash == path ? 1 : (int)(slash - path), path) : leann_format(ctx, ".");
+    if (!folder) return LEANN_ENOMEM;
+    if (access(folder, W_OK | X_OK)) status = leann_fail_errno(ctx, "cannot write %s", path);
+    leann_free(folder);
+    if (status || stat(path, &info)) return status;
+    if (!S_ISREG(info.st_mode)) return leann_fail(ctx, LEANN_EINVAL, "cannot write %s: it is not a file", path);
+    FILE *f = info.st_size > 0 ? fopen(path, "rb") : NULL;
+    if (f && (fread(magic, 1, sizeof magic, f) < sizeof magic || memcmp(magic, LEANN_CONTAINER_MAGIC, sizeof magic) != 0))
+        status = leann_fail(ctx, LEANN_EINVAL, "%s is there already and is no leann index: name another file, or remove it", path);
+    if (f) fclose(f);
+    return status;
+}
+
 static leann_status run(cli *c)
 {
     leann_dataset *data = NULL;
     leann_value *config = NULL;
     built b = {0};
     leann_status status = read_config(c, &config);
+    if (!status) status = check_output(c->ctx, cli_word(c, 1));
     if (!status) status = leann_dataset_open(c->ctx, cli_word(c, 0), &data);
     if (!status) status = build(c, data, config, cli_word(c, 1), &b);
     if (!status) {

@@ -179,6 +179,7 @@ static leann_status run(cli *c)
 {
     int only = -1;
     leann_kind kind;
+    if (cli_flag(c, "json") && cli_flag(c, "markdown")) return cli_usage(c, "give --json or --markdown, not both");
     if (cli_word(c, 0)) {
         leann_status status = leann_kind_find(c->ctx, cli_word(c, 0), &kind);
         if (status) return status;

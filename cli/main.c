@@ -45,15 +45,15 @@ static void list_commands(FILE *to, const char *group)
         if (table[i] && (!group || in_group(table[i], group))) fprintf(to, "  %-22s%s\n", table[i]->name, table[i]->about);
 }
 
-static int unknown_command(int argc, char **argv)
+static int unknown_command(int argc, char **argv, bool help)
 {
     const char *names[COMMANDS], *given = argv[0];
     size_t n = 0;
     bool group = false;
     for (size_t i = 0; i < COMMANDS; i++) group |= table[i] && in_group(table[i], given);
     if (group && (argc == 1 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        list_commands(argc == 1 ? stderr : stdout, given);
-        return argc == 1 ? 2 : 0;
+        list_commands(argc == 1 && !help ? stderr : stdout, given);
+        return argc == 1 && !help ? 2 : 0;
     }
     char two[256];
     snprintf(two, sizeof two, group ? "%s %s" : "%s", given, argc > 1 ? argv[1] : "");
@@ -123,7 +123,7 @@ static int dispatch(int argc, char **argv)
         cli_help(table[i]);
         return 0;
     }
-    return unknown_command(argc, argv);
+    return unknown_command(argc, argv, help);
 }
 
 int main(int argc, char **argv)

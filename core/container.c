@@ -24,7 +24,6 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "index files are little-endian and mapped as they are");
 
 enum { VERSION = 1, BLOCK = 1 << 20, ALIGN = 64, LARGE_ALIGN = 4096, MAX_SECTIONS = 1024, NAME = 24, TYPES = LEANN_BYTES + 1 };
-static const char MAGIC[8] = "LEANNIDX";
 
 typedef struct { /* as on disk */
     char magic[8];
@@ -247,7 +246,7 @@ static leann_status finish(leann_writer *w)
     size_t list = w->sections * sizeof(entry), sums = w->blocks * sizeof *w->crcs;
     header h = {
         .version = VERSION, .directory = w->position, .directory_bytes = directory_bytes(w->sections, w->blocks), .sections = w->sections};
-    memcpy(h.magic, MAGIC, sizeof MAGIC);
+    memcpy(h.magic, LEANN_CONTAINER_MAGIC, sizeof h.magic);
     h.file_bytes = h.directory + h.directory_bytes;
     h.crc = leann_crc32c(0, &h, sizeof h - sizeof h.crc);
     uint32_t crc = leann_crc32c(leann_crc32c(0, w->entries, list), w->crcs, sums);
@@ -281,8 +280,8 @@ struct leann_reader {
 static leann_status check_header(leann_ctx *ctx, leann_reader *r)
 {
     const header *h = r->head = (const header *)r->base;
-    if (memcmp(h->magic, MAGIC, sizeof MAGIC) != 0)
-        return leann_fail(ctx, LEANN_EFORMAT, "%s is no leann index: it does not begin with %.8s", r->path, MAGIC);
+    if (memcmp(h->magic, LEANN_CONTAINER_MAGIC, sizeof h->magic) != 0)
+        return leann_fail(ctx, LEANN_EFORMAT, "%s is no leann index: it does not begin with %.8s", r->path, LEANN_CONTAINER_MAGIC);
     if (h->version != VERSION)
         return leann_fail(ctx, LEANN_EFORMAT, "%s has format version %u; this program reads version %d", r->path, h->version, VERSION);
     uint32_t crc = leann_crc32c(0, h, sizeof *h - sizeof h->crc);

@@ -15,6 +15,8 @@
 
 #include "core/ctx.h"
 
+#define LEANN_CONTAINER_MAGIC "LEANNIDX" /* 8 bytes, without the NUL */
+
 typedef enum {
     LEANN_PART_META = 0, /* header, directory, padding, manifest */
     LEANN_PART_GRAPH,

@@ -26,6 +26,12 @@ expect 0 "leann 0." --version
 expect 2 "did you mean 'plugins'?" plugin
 expect 2 "unknown command 'zzz'" zzz
 expect 0 "examples:" help plugins
+expect 0 "dataset info" help dataset
+expect 0 "dataset info" dataset --help
+expect 2 "dataset info" dataset
+expect 2 "not both" plugins --json --markdown
+expect 2 "between 0 and 9007199254740992" plugins --seed -1
+expect 0 "  --only KEY=VALUE,…        only" bench run --help
 expect 2 "did you mean --json?" plugins --jsn
 expect 2 "--json takes no argument" plugins --json=5
 expect 2 "one word too many: 'b'" plugins a b

@@ -51,6 +51,15 @@ refuses 'at most n = 3000' "$bin" search "$out/a.leann" "$out/a.hdf5" --k 3001
 refuses "did you mean 'ef_search'?" "$bin" search "$out/a.leann" "$out/a.hdf5" --query '{efsearch: 3}'
 refuses "did you mean 'hnsw'?" "$bin" build "$out/a.hdf5" "$out/c.leann" --config '{method: graph, build: {graph: hnws}}'
 [ ! -e "$out/c.leann" ] || { echo "a refused build left a file"; failed=1; }
+# A path slip of the hand does not cost a data set, nor an unwritable folder the build.
+cp "$out/a.hdf5" "$out/data.hdf5"
+refuses 'data.hdf5 is there already and is no leann index' "$bin" build "$out/data.hdf5" "$out/data.hdf5" --config "$config"
+check "the data set is whole" cmp "$out/a.hdf5" "$out/data.hdf5"
+refuses "cannot write $out: it is not a file" "$bin" build "$out/a.hdf5" "$out" --config "$config"
+refuses 'cannot write /nonexistent/x.leann' "$bin" build "$out/a.hdf5" /nonexistent/x.leann --config "$config"
+: >"$out/empty"
+check "an empty file is filled" "$bin" build "$out/a.hdf5" "$out/empty" --config "$config"
+
 head -c 5000 "$out/a.leann" >"$out/short.leann"
 refuses short.leann "$bin" inspect "$out/short.leann"
 refuses short.leann "$bin" search "$out/short.leann" "$out/a.hdf5"
