@@ -140,21 +140,21 @@ class Ours:
     def __init__(self, entry, data, library_path):
         import leann
         self.leann, self.config, self.data, self.library, self.handle = leann, entry["params"], data, library_path, None
-        self.bytes = entry["kind"] == "u8"
+        self.bytes, self.seed = entry["kind"] == "u8", entry.get("seed", 1)
 
     def rows(self, array):
         kind = self.leann.U8 if self.bytes else self.leann.F32
         return self.leann.rows(array, *array.shape, kind, self.data.space)
 
     def build(self, rows, threads):
-        self.handle = self.leann.Leann(self.library, seed=1, threads=threads)
+        self.handle = self.leann.Leann(self.library, seed=self.seed, threads=threads)
         self.handle.build(self.rows(self.data.train if self.bytes else rows), self.config)
 
     def save(self, path):
         self.handle.save(path)
 
     def open(self, path):
-        self.handle = self.leann.Leann(self.library, seed=1, threads=1)
+        self.handle = self.leann.Leann(self.library, threads=1)
         self.handle.open(path)
 
     def set(self, effort):

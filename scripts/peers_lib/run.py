@@ -200,38 +200,60 @@ class Run:
                 point["qps"], point["qps_lo"], point["qps_hi"] = n / statistics.median(walls), n / max(walls), n / min(walls)
                 point["qps_cpu"], point["cpu_share"] = n / statistics.median(cpus), sum(cpus) / sum(walls)
 
-    # ---- hnswlib's distances, counted --------------------------------------------------------------------------------------------------
+    # ---- fidelity: the same graphs? --------------------------------------------------------------------------------------------------
 
-    def counted(self):
-        """{ef: {recall, dist_comps}} by scripts/reference/hnswlib_count.cpp on Debian's headers; a sentence where it cannot be made."""
-        entry = next((e for e in self.live() if e["name"] == "hnswlib"), None)
-        if not entry or not self.args.count:
+    def fidelity(self):
+        """{ours, hnswlib: [{ef: {recall, dist_comps}} a seed]}: levels are drawn, so one graph's distances are 2 % off the next one's.
+        A sentence where it was not measured."""
+        pair = {e["name"]: e for e in self.live() if e["name"] in ("hnswlib", "leann-hnsw")}
+        if len(pair) < 2 or not self.args.count:
             return "not asked for"
         if self.data.distance == "ip":
             return "the counting program knows L2 alone"
-        efs = [point["effort"]["ef"] for point in entry["points"]]
-        source = self.root / "scripts" / "reference" / "hnswlib_count.cpp"
+        efs = sorted({p["effort"]["ef"] for p in pair["hnswlib"]["points"]} & {p["effort"]["ef"] for p in pair["leann-hnsw"]["points"]})
+        seeds = range(self.args.builds)
         try:
-            return entry["cache"].get("counted", lambda: self.count(source, entry["params"], efs))
-        except (OSError, subprocess.CalledProcessError) as error:
-            return f"hnswlib_count: {error} (it needs g++ and Debian's libhnswlib-dev: scripts/install test)"
+            return {"ours": [pair["leann-hnsw"]["cache"].get(f"fidelity-{i}", lambda: self.ours(pair["leann-hnsw"], efs, 1 + i)) for i in seeds],
+                    "hnswlib": [pair["hnswlib"]["cache"].get(f"fidelity-{i}", lambda: self.counted(pair["hnswlib"], efs, libraries.SEED + i))
+                                for i in seeds]}
+        except (OSError, subprocess.CalledProcessError, WorkerError) as error:
+            return f"{error} (hnswlib_count.cpp needs g++ and Debian's libhnswlib-dev: scripts/install test)"
 
-    def count(self, source, params, efs):
+    def ours(self, entry, efs, seed):
+        builder, searcher, out = Worker(Builder), Worker(Searcher), str(self.folder / "fidelity-index")
+        found, common = {}, ({**slim(entry), "seed": seed}, self.path, self.args.k, self.args.library)
+        say(f"leann-hnsw: build with seed {seed} and count")
+        try:
+            builder.call("build", *common, max(self.args.build_threads), out)
+            searcher.call("open", *common, out, {"report": self.report}, self.args.batch)
+            for ef in efs:
+                recall = self.recall("report", searcher.call("answer", "report", {"ef": ef})[0])
+                found[str(ef)] = {"recall": recall, "dist_comps": searcher.call("distances", "report", {"ef": ef})}
+        finally:
+            builder.close()
+            searcher.close()
+        os.unlink(out)
+        return found
+
+    def counted(self, entry, efs, seed):
+        """By scripts/reference/hnswlib_count.cpp: hnswlib's own counter adds list lengths, visited nodes included."""
         folder = self.folder / "count"
-        folder.mkdir(exist_ok=True)
-        subprocess.run(["g++", "-O3", "-march=native", "-pthread", source, "-o", folder / "hnswlib_count"], check=True)
-        files = [folder / name for name in ("train.fbin", "queries.fbin", "truth.ibin")]
-        truth = self.data.neighbors[self.report][:, :10].astype(np.uint32)
-        for path, array in zip(files, (self.data.floats(self.data.train), self.data.floats(self.data.test[self.report]), truth)):
-            with open(path, "wb") as file:
-                np.array(array.shape, np.uint32).tofile(file)
-                array.tofile(file)
-        threads = max(self.args.build_threads)
-        command = [folder / "hnswlib_count", *files, params["M"], params["ef_construction"], threads, *efs]
-        say("hnswlib_count: build and count")
-        lines = subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True).stdout.splitlines()
-        shutil.rmtree(folder)
-        return {str(line["ef"]): line for line in map(json.loads, lines) if "ef" in line}
+        program, files = folder / "hnswlib_count", [folder / name for name in ("train.fbin", "queries.fbin", "truth.ibin")]
+        if not all(path.exists() for path in (program, *files)):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            truth = self.data.neighbors[self.report][:, :10].astype(np.uint32)
+            for path, array in zip(files, (self.data.floats(self.data.train), self.data.floats(self.data.test[self.report]), truth)):
+                with open(path, "wb") as file:
+                    np.array(array.shape, np.uint32).tofile(file)
+                    array.tofile(file)
+            source = self.root / "scripts" / "reference" / "hnswlib_count.cpp"
+            subprocess.run(["g++", "-O3", "-march=native", "-pthread", source, "-o", program], check=True)
+        say(f"hnswlib_count: build with seed {seed} and count")
+        command = [program, *files, entry["params"]["M"], entry["params"]["ef_construction"], max(self.args.build_threads), *efs]
+        done = subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True,
+                              env={**os.environ, "HNSWLIB_SEED": str(seed)})
+        return {str(line["ef"]): line for line in map(json.loads, done.stdout.splitlines()) if "ef" in line}
 
     def go(self):
         self.builds()
@@ -245,7 +267,8 @@ class Run:
             for entry in self.entries:
                 if "worker" in entry:
                     entry["worker"].close()
-        report.write(self, self.counted())
+        report.write(self, self.fidelity())
+        shutil.rmtree(self.folder / "count", ignore_errors=True)
 
 
 def slim(entry):
