@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const ways[] = {"made here", "made by pip", "put by you"};
+static const char *const ways[] = {
+    [LEANN_MADE_HERE] = "made here", [LEANN_MADE_UP] = "made up", [LEANN_MADE_BY_PIP] = "made by pip", [LEANN_PUT_BY_USER] = "put by you"};
 
 static bool space_of(cli *c, const char *word, leann_space *out, leann_status *status)
 {

@@ -77,7 +77,7 @@ typedef struct {
 } leann_synth_report;
 leann_status leann_dataset_synth(leann_ctx *ctx, const char *out, leann_synth_options options, leann_synth_report *report);
 
-typedef enum { LEANN_MADE_HERE, LEANN_MADE_BY_PIP, LEANN_PUT_BY_USER } leann_dataset_way;
+typedef enum { LEANN_MADE_HERE, LEANN_MADE_UP, LEANN_MADE_BY_PIP, LEANN_PUT_BY_USER } leann_dataset_way; /* made up: by synth, seed 1 */
 typedef struct {
     const char *name;
     uint32_t n, d, queries;

@@ -167,6 +167,17 @@ static leann_status make_glove(leann_ctx *ctx, const char *path)
     return status;
 }
 
+/* One set for everybody, whatever the seed of this run. */
+static leann_status make_up(leann_ctx *ctx, const leann_catalogue_entry *e, const char *path)
+{
+    uint64_t seed = leann_ctx_seed(ctx);
+    leann_synth_report report;
+    leann_ctx_set_seed(ctx, 1);
+    leann_status status = leann_dataset_synth(ctx, path, (leann_synth_options){e->n, e->d, e->queries, LEANN_L2}, &report);
+    leann_ctx_set_seed(ctx, seed);
+    return status;
+}
+
 static leann_status ask_user(leann_ctx *ctx, const leann_catalogue_entry *e, const char *folder)
 {
     char size[64] = "", sum[128] = "; no checksum of it is known here";
@@ -195,5 +206,6 @@ leann_status leann_dataset_fetch(leann_ctx *ctx, const char *name, char path[102
     if (access(path, F_OK) == 0) return e->sha256[0] ? check_sum(ctx, path, e->sha256) : LEANN_OK;
     if (e->way == LEANN_PUT_BY_USER) return ask_user(ctx, e, folder);
     if ((status = leann_folder_make(ctx, folder)) != LEANN_OK) return status;
+    if (e->way == LEANN_MADE_UP) return make_up(ctx, e, path);
     return e->way == LEANN_MADE_HERE ? make_mnist(ctx, path) : make_glove(ctx, path);
 }
