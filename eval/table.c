@@ -320,7 +320,8 @@ leann_status leann_table_only(const leann_table *t, const char *only, leann_tabl
 
 static void write_quoted(const char *text, FILE *to)
 {
-    if (!strpbrk(text, ",\"\r\n") && *text != ' ' && *text) {
+    if (!strpbrk(text, ",\"\r\n") && *text != ' ' && *text &&
+        strncmp(text, "\xef\xbb\xbf", 3) != 0) { /* a byte order mark would be dropped */
         fputs(text, to);
         return;
     }
