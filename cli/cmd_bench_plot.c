@@ -30,7 +30,7 @@ static leann_status run(cli *c)
         return cli_usage(c, "--log %s: x, y or x,y", axes);
     plot.x_log = strchr(axes, 'x') != NULL;
     plot.y_log = strchr(axes, 'y') != NULL;
-    leann_status s = leann_measures_open(c->ctx, dir, &m);
+    leann_status s = leann_measures_open_quick(c->ctx, dir, &m);
     if (!s) s = leann_table_only(leann_measures_table(m), cli_text(c, "only"), &some);
     if (!s) s = leann_compare_seeds(some, &seeds);
     if (!s && !(out = cli_text(c, "out") ? leann_format(c->ctx, "%s", cli_text(c, "out"))

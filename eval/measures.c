@@ -49,6 +49,7 @@ struct leann_measures {
     leann_value *sweep;      /* sweep.json, NULL when there is none */
     leann_value *aa;         /* aa.json */
     leann_value *provenance; /* of the first raw file */
+    char *stem;              /* of its sweep */
     char *origin;            /* of the last raw file read */
     unsigned origins;
     bool has_raw;
@@ -500,6 +501,7 @@ static leann_status measure_file(leann_measures *m, const char *name)
     leann_free(path);
     if (s) return row_failed(m, row, s);
     keep_origin(m, raw.provenance);
+    if (!m->stem) m->stem = leann_format(m->ctx, "%s", raw.sweep);
     describe(m->table, row, &raw);
     measure_build(m->table, row, &raw);
     if (!strcmp(raw.status, "ok")) {
@@ -550,7 +552,41 @@ static leann_status measure_all(leann_measures *m, char **names, size_t n)
     return s;
 }
 
-leann_status leann_measures_open(leann_ctx *ctx, const char *folder, leann_measures **out)
+static bool newer(const struct stat *a, const struct stat *b)
+{
+    return a->st_mtim.tv_sec != b->st_mtim.tv_sec ? a->st_mtim.tv_sec > b->st_mtim.tv_sec : a->st_mtim.tv_nsec > b->st_mtim.tv_nsec;
+}
+
+/* Whether summary.csv was written after the last file of raw/ and imported.csv came there. */
+static bool summary_is_new(const char *folder)
+{
+    char path[4096];
+    struct stat summary, other;
+    const char *const others[] = {"raw", "imported.csv"};
+    snprintf(path, sizeof path, "%s/summary.csv", folder);
+    if (stat(path, &summary)) return false;
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, others[i]);
+        if (!stat(path, &other) && newer(&other, &summary)) return false;
+    }
+    return true;
+}
+
+/* summary.csv's rows into m, when there is one for each of n raw files. */
+static leann_status take_summary(leann_measures *m, size_t n, bool *taken)
+{
+    size_t rows = 0;
+    leann_status s = add_csv(m, "summary.csv");
+    for (size_t i = 0; i < leann_table_rows(m->table); i++) rows += *leann_table_text(m->table, i, "raw") != 0;
+    *taken = !s && rows == n;
+    if (*taken) return s;
+    leann_ctx_clear(m->ctx); /* damaged, or of other files: measured afresh */
+    leann_table_free(m->table);
+    m->table = leann_table_new(m->ctx);
+    return m->table ? LEANN_OK : LEANN_ENOMEM;
+}
+
+static leann_status open_folder(leann_ctx *ctx, const char *folder, bool quick, leann_measures **out)
 {
     static const char *const keys[] = {"dataset", "label", "cell", "k", "seed", "target_recall", "recall", "point"};
     char **names = NULL;
@@ -565,11 +601,13 @@ leann_status leann_measures_open(leann_ctx *ctx, const char *folder, leann_measu
     if (!m->folder || !m->table) goto done;
     m->sweep = side_file(m, "sweep.json");
     m->aa = side_file(m, "aa.json");
-    for (size_t i = 0; leann_measures_columns[i]; i++) leann_table_add_column(m->table, leann_measures_columns[i]);
+    bool summary = false; /* which holds what was imported */
     if ((s = list_raw(ctx, folder, &names, &n))) goto done;
+    if (quick && n && summary_is_new(folder) && (s = take_summary(m, n, &summary))) goto done;
+    for (size_t i = 0; leann_measures_columns[i]; i++) leann_table_add_column(m->table, leann_measures_columns[i]);
     m->has_raw = n > 0;
-    s = n ? measure_all(m, names, n) : add_csv(m, "summary.csv");
-    bool summary = !n && leann_table_rows(m->table) > 0; /* which holds what was imported */
+    if (!summary) s = n ? measure_all(m, names, n) : add_csv(m, "summary.csv");
+    summary |= !n && leann_table_rows(m->table) > 0;
     if (!s && !summary) s = add_csv(m, "imported.csv");
     if (!s && !leann_table_rows(m->table))
         s = leann_fail(ctx, LEANN_ENOTFOUND, "no results in %s: neither raw/*.h5, as `leann bench run` writes them, nor summary.csv",
@@ -586,6 +624,16 @@ done:
     return s;
 }
 
+leann_status leann_measures_open(leann_ctx *ctx, const char *folder, leann_measures **out)
+{
+    return open_folder(ctx, folder, false, out);
+}
+
+leann_status leann_measures_open_quick(leann_ctx *ctx, const char *folder, leann_measures **out)
+{
+    return open_folder(ctx, folder, true, out);
+}
+
 void leann_measures_free(leann_measures *m)
 {
     if (!m) return;
@@ -599,6 +647,7 @@ void leann_measures_free(leann_measures *m)
     leann_value_free(m->aa);
     leann_value_free(m->provenance);
     leann_free(m->origin);
+    leann_free(m->stem);
     leann_free(m->folder);
     leann_free(m);
 }
@@ -618,6 +667,10 @@ bool leann_measures_has_raw(const leann_measures *m)
 const leann_value *leann_measures_provenance(const leann_measures *m)
 {
     return m->provenance;
+}
+const char *leann_measures_sweep(const leann_measures *m)
+{
+    return m->stem ? m->stem : "";
 }
 unsigned leann_measures_origins(const leann_measures *m)
 {

@@ -17,12 +17,16 @@ typedef struct leann_measures leann_measures;
  *   threads in parallel over queries; the same rows for any number of them
  *   cost    n_queries * (gt_k + k) distances a point */
 leann_status leann_measures_open(leann_ctx *ctx, const char *folder, leann_measures **out);
+/* The same, but takes the rows of summary.csv where it is as new as all raw files and has a row for each: for drawing, which needs no
+ * values per query. */
+leann_status leann_measures_open_quick(leann_ctx *ctx, const char *folder, leann_measures **out);
 void leann_measures_free(leann_measures *m);
 
 leann_table *leann_measures_table(leann_measures *m);       /* borrowed */
 const char *leann_measures_folder(const leann_measures *m); /* as given */
 bool leann_measures_has_raw(const leann_measures *m);
 const leann_value *leann_measures_provenance(const leann_measures *m); /* of the first raw file in order, NULL without; borrowed */
+const char *leann_measures_sweep(const leann_measures *m);             /* the sweep's stem, "" where no raw file says it */
 /* How many versions of provenance there are by commit, CPU and ISA: more than one is said in reports. */
 unsigned leann_measures_origins(const leann_measures *m);
 

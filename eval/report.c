@@ -225,6 +225,9 @@ static void rules(report *r)
 {
     leann_page *p = &r->page;
     double noise = leann_measures_noise(r->m, "qps");
+    size_t disturbed = 0;
+    for (size_t i = 0; i < leann_table_rows(r->rows); i++) /* passes took half as long again as the queries' medians say */
+        disturbed += leann_table_get(r->rows, i, "qps") * leann_table_get(r->rows, i, "mean_ms") < 1000 / 1.5;
     leann_page_text(
         p, "Recall is recall_tie over the report half of the queries: distinct ids as near as the k-th true neighbour, judged in float64. "
            "QPS is 1 / mean seconds of a query on one thread, the median over passes; percentiles are over queries, each query "
@@ -242,6 +245,12 @@ static void rules(report *r)
     else
         leann_page_text(p, "The noise of this machine was not measured for these results (`leann bench aa` does it), so no difference is "
                            "marked as a tie.");
+    if (disturbed)
+        leann_page_text(
+            p,
+            "%zu of %zu points were disturbed: their passes took more than 1.5 times what the medians of their queries add up to, as when "
+            "other work has the processor. Do not trust their QPS; mean_ms in summary.csv and the paired tests rest on the medians.",
+            disturbed, leann_table_rows(r->rows));
     if (r->many_seeds)
         leann_page_text(
             p, "Values are means over seeds, with their range in brackets: two builds differ only if they differ by more than that range.");
@@ -422,7 +431,7 @@ static leann_status health_table(report *r, const char *dataset)
         judge(t, row, "over 0.80", leann_table_get(a, i, "coverage"), 0.80, 0.70, true);
         set_range(r, t, row, "balance", i, "balance", 3);
         judge(t, row, "over 0.70", leann_table_get(a, i, "balance"), 0.70, 0.70, true);
-        set_range(r, t, row, "quantisation error", i, "quantization_error", 4);
+        set_range(r, t, row, "quantisation error", i, "quantization_error", 5);
         judge(t, row, "under 0.05", leann_table_get(a, i, "quantization_error"), 0.05, 0.05, false);
         set_fixed(t, row, "anchors alone leave", leann_table_get(a, i, "anchor_error"), 3, "");
         set_short(t, row, "empty", leann_table_get(a, i, "empty_anchors"));
@@ -503,8 +512,13 @@ static leann_status provenance(report *r)
         leann_page_text(&r->page, "The raw results are not here: this report was made of summary.csv, which does not keep provenance.");
     }
     leann_page_heading(&r->page, 2, "Make it again");
-    const char *base = strrchr(r->command, '/');
-    char *code = leann_format(r->ctx, "leann bench run %s\nleann bench report %s", base && base[1] ? base + 1 : r->command, r->command);
+    const char *base = strrchr(r->command, '/'), *stem = leann_measures_sweep(r->m);
+    bool usual = !*stem || !strcmp(stem, base ? base + 1 : r->command);
+    char *code = leann_format(r->ctx, "leann bench run %s%s%s\nleann bench report %s",
+                              *stem  ? stem
+                              : base ? base + 1
+                                     : r->command,
+                              usual ? "" : " --results ", usual ? "" : r->command, r->command);
     leann_page_text(
         &r->page,
         "From the root of the repository. Points that are done are skipped, so the first line costs nothing where raw results are there.");
