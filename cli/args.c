@@ -132,8 +132,8 @@ leann_status cli_usage(cli *c, const char *format, ...)
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
-    fprintf(stderr, "\nusage: leann %s %s%s(leann %s --help tells more)\n", c->command->name, c->command->words,
-            *c->command->words ? " … " : "… ", c->command->name);
+    fprintf(stderr, "\nusage: leann %s%s%s [options] (leann %s --help tells more)\n", c->command->name, *c->command->words ? " " : "",
+            c->command->words, c->command->name);
     c->exit_code = 2;
     return LEANN_EINVAL;
 }
@@ -216,7 +216,7 @@ static void print_options(const cli_option *table, const cli_option *unless)
         printf("  %s%*s%s", left, wide > 25 ? 0 : (int)(26 - wide), "", wide > 25 ? "\n                            " : "");
         printf("%s", o->help);
         if (o->type == CLI_LIST) printf(" (may be repeated)");
-        if (o->preset) printf(" (default %s)", o->preset);
+        if (o->preset && *o->preset) printf(" (default %s)", o->preset);
         putchar('\n');
     }
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLI_COMMAND(word) extern const cli_command cli_##word __attribute__((weak));
+#define CLI_COMMAND(word) extern const cli_command cli_##word;
 #include "cli/commands.def"
 #undef CLI_COMMAND
 
@@ -42,7 +42,7 @@ static void list_commands(FILE *to, const char *group)
     fprintf(to, "leann – storage-saving vector search: build, search and compare indexes that do not keep every embedding\n\n"
                 "usage: leann COMMAND …        leann COMMAND --help        leann --version\n\n");
     for (size_t i = 0; i < COMMANDS; i++)
-        if (table[i] && (!group || in_group(table[i], group))) fprintf(to, "  %-22s%s\n", table[i]->name, table[i]->about);
+        if (!group || in_group(table[i], group)) fprintf(to, "  %-22s%s\n", table[i]->name, table[i]->about);
 }
 
 static int unknown_command(int argc, char **argv, bool help)
@@ -50,7 +50,7 @@ static int unknown_command(int argc, char **argv, bool help)
     const char *names[COMMANDS], *given = argv[0];
     size_t n = 0;
     bool group = false;
-    for (size_t i = 0; i < COMMANDS; i++) group |= table[i] && in_group(table[i], given);
+    for (size_t i = 0; i < COMMANDS; i++) group |= in_group(table[i], given);
     if (group && (argc == 1 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         list_commands(argc == 1 && !help ? stderr : stdout, given);
         return argc == 1 && !help ? 2 : 0;
@@ -58,13 +58,13 @@ static int unknown_command(int argc, char **argv, bool help)
     char two[256];
     snprintf(two, sizeof two, group ? "%s %s" : "%s", given, argc > 1 ? argv[1] : "");
     for (size_t i = 0; i < COMMANDS; i++)
-        if (table[i] && (!group || in_group(table[i], given))) names[n++] = table[i]->name;
+        if (!group || in_group(table[i], given)) names[n++] = table[i]->name;
     const char *nearest = leann_nearest_word(two, names, n);
     if (!nearest && !group && argc > 1) { /* "datasets convert" */
         snprintf(two, sizeof two, "%s %s", given, argv[1]);
         nearest = leann_nearest_word(two, names, n);
     }
-    fprintf(stderr, "leann: unknown command '%s'", two);
+    fprintf(stderr, "leann: unknown %s '%s'", *given == '-' ? "option" : "command", two);
     if (nearest) fprintf(stderr, "; did you mean '%s'?", nearest);
     fprintf(stderr, "\n`leann --help` lists the commands\n");
     return 2;
@@ -117,7 +117,7 @@ static int dispatch(int argc, char **argv)
         return 0;
     }
     for (size_t i = 0; i < COMMANDS; i++) {
-        int used = table[i] ? words_of(table[i], argc, argv) : 0;
+        int used = words_of(table[i], argc, argv);
         if (used == 0) continue;
         if (!help) return run_command(table[i], argc - used, argv + used);
         cli_help(table[i]);

@@ -25,6 +25,7 @@ expect 0 "usage: leann COMMAND" --help
 expect 0 "leann 0." --version
 expect 2 "did you mean 'plugins'?" plugin
 expect 2 "unknown command 'zzz'" zzz
+expect 2 "unknown option '--zzz'" --zzz
 expect 0 "examples:" help plugins
 expect 0 "dataset info" help dataset
 expect 0 "dataset info" dataset --help
@@ -55,6 +56,7 @@ expect 0 'default 1.095' plugins graph
 while read -r command; do
     # shellcheck disable=SC2086
     expect 0 "examples:" $command --help
+    ! grep -qF "(default )" "$out/text" || { echo "$command shows an empty default"; failed=1; }
 done <"$out/commands"
 
 if [ -w /dev/full ] && "$bin" plugins >/dev/full 2>"$out/text"; then
