@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_COLUMNS = 256, MAX_ENTRIES = 1000000, MAX_PAIRS = 32 };
+enum { MAX_COLUMNS = 256, SLOTS = 1024, MAX_ENTRIES = 4000000, MAX_PAIRS = 32 };
 #define MAX_FILE ((size_t)256 << 20)
 
 typedef struct {
@@ -24,7 +24,8 @@ struct leann_table {
     leann_status failed;
     char *name[MAX_COLUMNS];
     size_t columns;
-    entry **row; /* (rows) each of MAX_COLUMNS at most, `room` allocated when the row was made */
+    uint16_t slot[SLOTS]; /* column + 1 by the hash of its name, open addressing: reports look names up by the million */
+    entry **row;          /* (rows) each of MAX_COLUMNS at most, `room` allocated when the row was made */
     size_t *room;
     size_t rows, space;
 };
@@ -75,11 +76,19 @@ static void no_memory(leann_table *t)
     t->failed = leann_fail(t->ctx, LEANN_ENOMEM, "out of memory for a table of %zu rows", t->rows);
 }
 
+/* The slot that holds name, or the empty one where it would go. FNV-1a. */
+static size_t slot_of(const leann_table *t, const char *name)
+{
+    uint32_t hash = 2166136261U;
+    for (const char *c = name; *c; c++) hash = (hash ^ (unsigned char)*c) * 16777619U;
+    size_t at = hash % SLOTS;
+    while (t->slot[at] && strcmp(t->name[t->slot[at] - 1], name) != 0) at = (at + 1) % SLOTS;
+    return at;
+}
+
 int leann_table_find(const leann_table *t, const char *name)
 {
-    for (size_t c = 0; c < t->columns; c++)
-        if (!strcmp(t->name[c], name)) return (int)c;
-    return -1;
+    return (int)t->slot[slot_of(t, name)] - 1;
 }
 
 void leann_table_add_column(leann_table *t, const char *name)
@@ -89,8 +98,10 @@ void leann_table_add_column(leann_table *t, const char *name)
         t->failed = leann_fail(t->ctx, LEANN_ELIMIT, "column '%s': a table has at most %d columns", name, MAX_COLUMNS);
     else if (!(t->name[t->columns] = strdup(name)))
         no_memory(t);
-    else
+    else {
         t->columns++;
+        t->slot[slot_of(t, name)] = (uint16_t)t->columns;
+    }
 }
 
 size_t leann_table_add_row(leann_table *t)

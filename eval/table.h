@@ -52,7 +52,7 @@ const char *leann_table_short(double number, char buffer[32]);
 /* CSV text -> table. Quoted entries may hold commas, quotes and lines; a UTF-8 byte order mark and \r\n are accepted.
  *   what    names the text in errors
  *   errors  EFORMAT with the line: an open quote, a NUL, a row of another length, an empty or repeated name; ELIMIT more than 256
- *           columns or 1,000,000 entries */
+ *           columns or 4,000,000 entries */
 leann_status leann_table_read_csv(leann_ctx *ctx, const char *what, const char *text, size_t bytes, leann_table **out);
 leann_status leann_table_load_csv(leann_ctx *ctx, const char *path, leann_table **out); /* a file of at most 256 MB */
 

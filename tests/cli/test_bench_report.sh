@@ -32,6 +32,10 @@ YML
 }
 sweep half 'seed: [1, 2]'
 sweep whole 'split: no'
+sed 's/^split: no/&\nqueries: 10/' "$dir/whole.yml" > "$dir/both.yml"
+refuses "queries = 10 must go" "$leann" bench run "$dir/both.yml" --results "$dir/both" --quiet
+sed 's/^split: no/&\ntarget_recall: 0.9/' "$dir/whole.yml" > "$dir/both.yml"
+refuses "target_recall must go" "$leann" bench run "$dir/both.yml" --results "$dir/both" --quiet
 
 # ---- reports
 $leann bench report "$dir/half" --quiet > /dev/null
