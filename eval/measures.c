@@ -49,6 +49,7 @@ struct leann_measures {
     leann_value *sweep;      /* sweep.json, NULL when there is none */
     leann_value *aa;         /* aa.json */
     leann_value *provenance; /* of the first raw file */
+    leann_value *data;       /* {data set: its checksums} */
     char *stem;              /* of its sweep */
     char *origin;            /* of the last raw file read */
     unsigned origins;
@@ -501,6 +502,8 @@ static leann_status measure_file(leann_measures *m, const char *name)
     leann_free(path);
     if (s) return row_failed(m, row, s);
     keep_origin(m, raw.provenance);
+    const leann_value *sums = leann_value_get(raw.provenance, "data");
+    if (sums && !leann_value_get(m->data, raw.dataset)) leann_value_set(m->data, raw.dataset, leann_value_copy(sums));
     if (!m->stem) m->stem = leann_format(m->ctx, "%s", raw.sweep);
     describe(m->table, row, &raw);
     measure_build(m->table, row, &raw);
@@ -598,6 +601,7 @@ static leann_status open_folder(leann_ctx *ctx, const char *folder, bool quick, 
     m->ctx = ctx;
     m->folder = leann_format(ctx, "%s", folder);
     m->table = leann_table_new(ctx);
+    m->data = leann_value_new_map();
     if (!m->folder || !m->table) goto done;
     m->sweep = side_file(m, "sweep.json");
     m->aa = side_file(m, "aa.json");
@@ -645,6 +649,7 @@ void leann_measures_free(leann_measures *m)
     leann_table_free(m->table);
     leann_value_free(m->sweep);
     leann_value_free(m->aa);
+    leann_value_free(m->data);
     leann_value_free(m->provenance);
     leann_free(m->origin);
     leann_free(m->stem);
@@ -667,6 +672,10 @@ bool leann_measures_has_raw(const leann_measures *m)
 const leann_value *leann_measures_provenance(const leann_measures *m)
 {
     return m->provenance;
+}
+const leann_value *leann_measures_data(const leann_measures *m)
+{
+    return m->data;
 }
 const char *leann_measures_sweep(const leann_measures *m)
 {

@@ -26,7 +26,9 @@ leann_table *leann_measures_table(leann_measures *m);       /* borrowed */
 const char *leann_measures_folder(const leann_measures *m); /* as given */
 bool leann_measures_has_raw(const leann_measures *m);
 const leann_value *leann_measures_provenance(const leann_measures *m); /* of the first raw file in order, NULL without; borrowed */
-const char *leann_measures_sweep(const leann_measures *m);             /* the sweep's stem, "" where no raw file says it */
+/* {data set: {train, test, neighbors: sha256}} of the raw files, a map; borrowed. */
+const leann_value *leann_measures_data(const leann_measures *m);
+const char *leann_measures_sweep(const leann_measures *m); /* the sweep's stem, "" where no raw file says it */
 /* How many versions of provenance there are by commit, CPU and ISA: more than one is said in reports. */
 unsigned leann_measures_origins(const leann_measures *m);
 

@@ -481,17 +481,23 @@ static void provenance_rows(leann_table *t, const leann_value *map, const char *
     for (size_t i = 0; i < leann_value_count(map); i++) {
         const char *key = NULL;
         const leann_value *v = leann_value_entry(map, i, &key);
-        char name[96];
-        snprintf(name, sizeof name, "%s%.60s", before, key);
-        if (leann_value_type(v) == LEANN_V_MAP) {
-            provenance_rows(t, v, "sha256 of ");
-            continue;
-        }
+        if (leann_value_type(v) == LEANN_V_MAP) continue; /* checksums stand below, of every data set */
         char *text = leann_value_json(v, false, 0);
         size_t row = leann_table_add_row(t);
-        leann_table_set_text(t, row, "what", name);
+        set_format(t, row, "what", "%s%s", before, key);
         leann_table_set_text(t, row, "value", leann_value_text(v, text ? text : ""));
         leann_free(text);
+    }
+}
+
+static void checksum_rows(leann_table *t, const leann_value *data)
+{
+    for (size_t i = 0; i < leann_value_count(data); i++) {
+        const char *name = NULL;
+        char before[200];
+        const leann_value *sums = leann_value_entry(data, i, &name);
+        snprintf(before, sizeof before, "sha256 of %.150s's ", name);
+        provenance_rows(t, sums, before);
     }
 }
 
@@ -507,6 +513,7 @@ static leann_status provenance(report *r)
                 "These results come from more than one program, machine or setting; this is the first one's. Speeds across them do "
                 "not compare.");
         provenance_rows(t, leann_measures_provenance(r->m), "");
+        checksum_rows(t, leann_measures_data(r->m));
         leann_page_table(&r->page, t);
     } else {
         leann_page_text(&r->page, "The raw results are not here: this report was made of summary.csv, which does not keep provenance.");

@@ -7,7 +7,7 @@ if (exists('heading')) { set title heading }
 set xrange [0.5:N+0.5]
 top = tail && hi5 > hi4 ? hi5 : hi4
 set yrange [below(lo2, top, 1):above(lo2, top, 1)]
-if (top / lo2 < 100) { set ytics add (0.002, 0.005, 0.02, 0.05, 0.2, 0.5, 2, 5, 20, 50, 200, 500) }
+if (top / lo2 < 300) { set ytics add (0.002, 0.005, 0.02, 0.05, 0.2, 0.5, 2, 5, 20, 50, 200, 500) }
 set xtics rotate by 30 right
 set grid noxtics ytics
 plot for [i=1:N] data index i-1 using 1:2:(0):(column(4)-column(2)):xtic(6) with vectors nohead lw 2.4 lc rgb colour[i] notitle, \

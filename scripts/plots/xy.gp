@@ -5,8 +5,8 @@ if (xlog) { set logscale x } else { unset logscale x }
 if (ylog) { set logscale y } else { unset logscale y }
 if (xlog) { set format x '%.6g' }
 if (ylog) { set format y '%.6g' }
-if (xlog && hi1 / lo1 < 30) { set xtics add (2, 5, 20, 50, 200, 500, 2000, 5000, 20000, 50000, 200000, 500000) }
-if (ylog && hi2 / lo2 < 30) { set ytics add (2, 5, 20, 50, 200, 500, 2000, 5000, 20000, 50000, 200000, 500000) }
+if (xlog && hi1 / lo1 < 300) { set xtics add (2, 5, 20, 50, 200, 500, 2000, 5000, 20000, 50000, 200000, 500000) }
+if (ylog && hi2 / lo2 < 300) { set ytics add (2, 5, 20, 50, 200, 500, 2000, 5000, 20000, 50000, 200000, 500000) }
 left = exists('xfrom') && lo1 < xfrom && hi1 > xfrom ? xfrom : below(lo1, hi1, xlog)
 right = exists('xtop') ? xtop : above(lo1, hi1, xlog)
 set xrange [left:right]
