@@ -1,9 +1,10 @@
 /* test_methods.c – the contract of a whole index, held by every registered method and, inside `anchor`, by every selector, graph and
  * quantiser: bad input is refused with a sentence, tiny and degenerate data work, a saved index answers as the one in memory, damage is
- * found, the ledger is the file, the prediction holds, and 1 and 2 threads give the same bytes.
+ * found, the ledger is the file, the prediction holds, 1 and 2 threads give the same bytes, and a warm search allocates nothing.
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE /* vasprintf */
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <setjmp.h>
@@ -222,6 +223,81 @@ static void tiny_and_equal_rows(void **state)
         }
 }
 
+/* ---- a warm search allocates nothing ------------------------------------------------------------------------------------------------ */
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define OWN_MALLOC 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define OWN_MALLOC 1
+#endif
+#endif
+
+#ifdef OWN_MALLOC /* a sanitizer's: it cannot be counted */
+static void warm_searches_allocate_nothing(void **state)
+{
+    (void)state;
+    skip();
+}
+#else
+static unsigned long allocations;
+
+/* The program's own names go before the C library's, for all that is linked to it. */
+extern void *__libc_malloc(size_t bytes);
+extern void *__libc_calloc(size_t count, size_t bytes);
+extern void *__libc_realloc(void *p, size_t bytes);
+extern void *__libc_memalign(size_t align, size_t bytes);
+void *malloc(size_t bytes)
+{
+    allocations++;
+    return __libc_malloc(bytes);
+}
+void *calloc(size_t count, size_t bytes)
+{
+    allocations++;
+    return __libc_calloc(count, bytes);
+}
+void *realloc(void *p, size_t bytes)
+{
+    allocations++;
+    return __libc_realloc(p, bytes);
+}
+int posix_memalign(void **p, size_t align, size_t bytes)
+{
+    allocations++;
+    *p = __libc_memalign(align, bytes);
+    return *p ? 0 : ENOMEM;
+}
+
+static void warm_searches_allocate_nothing(void **state)
+{
+    (void)state;
+    for (size_t c = 0; c < configs; c++) {
+        leann_ctx *ctx = leann_ctx_new(3, 1);
+        leann_rows source = rows_of(train, N, LEANN_L2), queries = rows_of(test, QUERIES, LEANN_L2);
+        leann_index *index = build(ctx, source, config[c]);
+        leann_plan *plan = NULL;
+        uint32_t ids[QUERIES * K];
+        float dist[QUERIES * K];
+        unsigned long seen[3];
+        leann_ctx *fresh = leann_ctx_new(3, 1);                                      /* without what the build left */
+        if (leann_plan_new(ctx, index, "{rerank: 100}", &source, &plan) != LEANN_OK) /* methods that fetch */
+            assert_int_equal(leann_plan_new(ctx, index, NULL, &source, &plan), LEANN_OK);
+        for (int i = 0; i < 3; i++) {
+            seen[i] = allocations;
+            assert_int_equal(leann_search(plan, fresh, queries, K, ids, dist, NULL), LEANN_OK);
+            seen[i] = allocations - seen[i];
+        }
+        assert_true(seen[0] > 0); /* the counter counts */
+        if (seen[1] || seen[2]) fail_msg("%s: the second search allocates %lu times, the third %lu", config[c], seen[1], seen[2]);
+        leann_plan_free(plan);
+        leann_index_free(index);
+        leann_ctx_free(fresh);
+        leann_ctx_free(ctx);
+    }
+}
+#endif
+
 static void refuse(leann_ctx *ctx, leann_rows rows, const char *text, const char *word)
 {
     leann_index *index = NULL;
@@ -334,6 +410,7 @@ int main(void)
         cmocka_unit_test(tiny_and_equal_rows),
         cmocka_unit_test(bad_input_is_refused),
         cmocka_unit_test(damage_is_found),
+        cmocka_unit_test(warm_searches_allocate_nothing),
     };
     return cmocka_run_group_tests_name("methods", tests, start, end);
 }
