@@ -500,7 +500,7 @@ static leann_status measure_file(leann_measures *m, const char *name)
     if (!path) return LEANN_ENOMEM;
     s = leann_result_load(m->ctx, path, &raw);
     leann_free(path);
-    if (s) return row_failed(m, row, s);
+    if (s) return row_failed(m, row, s == LEANN_ENOTFOUND ? LEANN_EFORMAT : s); /* HDF5, but an attribute or array is not there */
     keep_origin(m, raw.provenance);
     const leann_value *sums = leann_value_get(raw.provenance, "data");
     if (sums && !leann_value_get(m->data, raw.dataset)) leann_value_set(m->data, raw.dataset, leann_value_copy(sums));

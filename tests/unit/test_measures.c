@@ -119,15 +119,17 @@ static void test_rows(void **state)
     save(ctx, results, "b", 0, 2, 1, "limit");
     snprintf(file, sizeof file, "%s/raw/c.h5", results);
     assert_int_equal(leann_file_write(ctx, file, "not HDF5 at all", 15), LEANN_OK);
+    snprintf(file, sizeof file, "cp '%s' '%s/raw/d.h5'", path, results); /* HDF5, but no result */
+    assert_int_equal(system(file), 0);
     leann_measures *m = NULL;
     assert_int_equal(leann_measures_open(ctx, results, &m), LEANN_OK);
     leann_table *t = leann_measures_table(m);
-    assert_int_equal(leann_table_rows(t), 3);
+    assert_int_equal(leann_table_rows(t), 4);
     for (size_t i = 0; leann_measures_columns[i]; i++) assert_string_equal(leann_table_name(t, i), leann_measures_columns[i]);
-    size_t ok = 9, limit = 9, bad = 9;
-    for (size_t i = 0; i < 3; i++) {
+    size_t ok = 9, limit = 9, bad = 9, foreign = 9;
+    for (size_t i = 0; i < 4; i++) {
         const char *raw = leann_table_text(t, i, "raw");
-        *(*raw == 'a' ? &ok : *raw == 'b' ? &limit : &bad) = i;
+        *(*raw == 'a' ? &ok : *raw == 'b' ? &limit : *raw == 'c' ? &bad : &foreign) = i;
     }
     near(leann_table_get(t, ok, "recall"), 1 - 3.0 / (Q * K));
     near(leann_table_get(t, ok, "recall_annb"), 1 - 3.0 / (Q * K));
@@ -149,6 +151,8 @@ static void test_rows(void **state)
     assert_string_equal(leann_table_text(t, limit, "error"), "it was too slow");
     assert_true(isnan(leann_table_get(t, limit, "qps")));
     assert_string_equal(leann_table_text(t, bad, "status"), "format");
+    assert_string_equal(leann_table_text(t, foreign, "status"), "format");
+    assert_non_null(strstr(leann_table_text(t, foreign, "error"), "no attribute"));
     leann_measures_free(m);
     leann_free(results);
     leann_ctx_free(ctx);
