@@ -67,7 +67,7 @@ typedef struct {
 static leann_status link_level(leann_ctx *ctx, const hnsw_build *b, uint32_t row, uint32_t level, const leann_hit *best, uint32_t found,
                                mates m)
 {
-    uint32_t most = b->params.ef_construction, n = found, chosen;
+    uint32_t most = b->params.ef_construction, n = found;
     leann_hit *cand = leann_scratch(ctx, ((size_t)most + 1) * sizeof *cand);
     leann_hit *out = leann_scratch(ctx, (size_t)b->params.M * sizeof *out);
     if (!cand || !out) return leann_ctx_status(ctx);
@@ -82,9 +82,9 @@ static leann_status link_level(leann_ctx *ctx, const hnsw_build *b, uint32_t row
         leann_linker_put(&b->linker, row, level, cand, n);
         return LEANN_OK;
     }
-    leann_status status = leann_linker_select(ctx, &b->linker, cand, n, b->params.M, out, &chosen);
-    if (!status) leann_linker_put(&b->linker, row, level, out, chosen);
-    return status;
+    n = leann_linker_select(ctx, &b->linker, cand, n, b->params.M, out);
+    leann_linker_put(&b->linker, row, level, out, n);
+    return LEANN_OK;
 }
 
 /* Forward links of one row on all its levels. No list of the frozen graph leads to the row yet, so they are written in place. */

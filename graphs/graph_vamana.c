@@ -173,8 +173,7 @@ static leann_status insert_row(leann_ctx *ctx, const vamana_build *b, uint32_t p
         status = leann_graph_collect(ctx, g, &scorer.scorer, at, &walk);
     }
     if (!status) status = candidates(ctx, b, p, walk, &cand, &n);
-    if (!status)
-        status = leann_linker_select(ctx, &b->linker, cand, n, b->params.degree, b->forward + (size_t)p * b->params.degree, &b->chosen[p]);
+    if (!status) b->chosen[p] = leann_linker_select(ctx, &b->linker, cand, n, b->params.degree, b->forward + (size_t)p * b->params.degree);
     leann_ctx_work(ctx)->dist_comps += scorer.scorer.dist_comps;
     return status;
 }
@@ -246,17 +245,17 @@ static leann_status keep_task(leann_ctx *ctx, void *arg, size_t begin, size_t en
     const leann_linker *l = &job->build->linker;
     size_t mark = leann_scratch_mark(ctx);
     leann_hit *hit = leann_scratch(ctx, ((size_t)l->graph->slots + 1) * sizeof *hit);
-    leann_status status = hit ? LEANN_OK : leann_ctx_status(ctx);
-    for (size_t i = begin; !status && i < end; i++) {
+    if (!hit) return leann_ctx_status(ctx);
+    for (size_t i = begin; i < end; i++) {
         const uint32_t *list = leann_graph_list(l->graph, (uint32_t)i);
         uint32_t *out = leann_graph_list(job->to, (uint32_t)i), n = list[0];
         for (uint32_t j = 0; j < n; j++) leann_hits_insert(hit, j, (leann_hit){l->key[(list - l->graph->links) + 1 + j], list[1 + j]});
-        if (n > job->to->slots) status = leann_linker_select(ctx, l, hit, n, job->to->slots, hit, &n);
-        out[0] = status ? 0 : n;
-        for (uint32_t j = 0; j < out[0]; j++) out[1 + j] = hit[j].id;
+        if (n > job->to->slots) n = leann_linker_select(ctx, l, hit, n, job->to->slots, hit);
+        out[0] = n;
+        for (uint32_t j = 0; j < n; j++) out[1 + j] = hit[j].id;
     }
     leann_scratch_reset(ctx, mark);
-    return status;
+    return LEANN_OK;
 }
 
 static leann_status keep_links(leann_ctx *ctx, const vamana_build *b, leann_graph **out)

@@ -112,8 +112,7 @@ static uint32_t drop_near(const leann_linker *l, uint32_t s, alive_block *alive,
     return n;
 }
 
-leann_status leann_linker_select(leann_ctx *ctx, const leann_linker *linker, const leann_hit *cand, uint32_t n, uint32_t most,
-                                 leann_hit *out, uint32_t *chosen)
+uint32_t leann_linker_select(leann_ctx *ctx, const leann_linker *linker, const leann_hit *cand, uint32_t n, uint32_t most, leann_hit *out)
 {
     alive_block alive;
     uint64_t computed = 0;
@@ -127,9 +126,8 @@ leann_status leann_linker_select(leann_ctx *ctx, const leann_linker *linker, con
             if (m < most) computed += drop_near(linker, alive.hit[i].id, &alive, i + 1);
         }
     }
-    *chosen = m;
     leann_ctx_work(ctx)->dist_comps += computed;
-    return LEANN_OK;
+    return m;
 }
 
 /* ---- back-links -------------------------------------------------------------------------------------------------------------- */
@@ -148,23 +146,22 @@ static bool has_link(const uint32_t *list, uint32_t id)
     return false;
 }
 
-static leann_status add_link(leann_ctx *ctx, const leann_linker *l, uint32_t target, uint32_t level, leann_hit link, leann_hit *room)
+static void add_link(leann_ctx *ctx, const leann_linker *l, uint32_t target, uint32_t level, leann_hit link, leann_hit *room)
 {
     float *key;
     uint32_t *list = list_at(l, target, level, &key), slots = level == 0 ? l->graph->slots : l->graph->upper_slots;
-    if (has_link(list, link.id)) return LEANN_OK;
+    if (has_link(list, link.id)) return;
     if (list[0] < slots) {
         list[0]++;
         list[list[0]] = link.id;
         key[list[0]] = link.key;
-        return LEANN_OK;
+        return;
     }
     uint32_t n = 0;
     room[n++] = link;
     for (uint32_t i = 1; i <= list[0]; i++, n++) leann_hits_insert(room, n, (leann_hit){key[i], list[i]});
-    leann_status status = leann_linker_select(ctx, l, room, n, level == 0 ? l->keep : slots, room, &n);
-    if (!status) leann_linker_put(l, target, level, room, n);
-    return status;
+    n = leann_linker_select(ctx, l, room, n, level == 0 ? l->keep : slots, room);
+    leann_linker_put(l, target, level, room, n);
 }
 
 static leann_status back_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
@@ -173,12 +170,12 @@ static leann_status back_task(leann_ctx *ctx, void *arg, size_t begin, size_t en
     const leann_graph *g = job->linker->graph;
     size_t mark = leann_scratch_mark(ctx);
     leann_hit *room = leann_scratch(ctx, ((size_t)g->slots + g->upper_slots + 1) * sizeof *room);
-    leann_status status = room ? LEANN_OK : leann_ctx_status(ctx);
-    for (size_t t = begin; !status && t < end; t++)
-        for (uint32_t at = job->linker->chain[job->targets[t]]; !status && at > 0; at = job->next[at - 1])
-            status = add_link(ctx, job->linker, job->targets[t], job->level, job->link[at - 1], room);
+    if (!room) return leann_ctx_status(ctx);
+    for (size_t t = begin; t < end; t++)
+        for (uint32_t at = job->linker->chain[job->targets[t]]; at > 0; at = job->next[at - 1])
+            add_link(ctx, job->linker, job->targets[t], job->level, job->link[at - 1], room);
     leann_scratch_reset(ctx, mark);
-    return status;
+    return LEANN_OK;
 }
 
 leann_status leann_linker_back(leann_ctx *ctx, leann_linker *linker, uint32_t level, const uint32_t *sources, uint32_t n)

@@ -35,13 +35,16 @@ void leann_row_scorer_start(leann_row_scorer *self, const leann_oracle *oracle, 
 /* Puts a hit into its place among n sorted ones (room for n + 1). */
 void leann_hits_insert(leann_hit *sorted, uint32_t n, leann_hit hit);
 
-/* At most `most` of n sorted candidates, so that none is much nearer to a chosen one than to the row itself (key).
+/* At most `most` of n sorted candidates, so that none is much nearer to a chosen one than to the row itself (key). Counts its distances.
  *   shape   out (most), sorted; returns how many. May be the start of cand itself
+ *   threads any number of workers on one linker; allocates nothing and cannot fail
  *   source  Malkov & Yashunin 2018, Algorithm 4 (slack 1); Subramanya et al. 2019, Algorithm 2 (slack alpha²) */
-leann_status leann_linker_select(leann_ctx *ctx, const leann_linker *linker, const leann_hit *cand, uint32_t n, uint32_t most,
-                                 leann_hit *out, uint32_t *chosen);
+uint32_t leann_linker_select(leann_ctx *ctx, const leann_linker *linker, const leann_hit *cand, uint32_t n, uint32_t most, leann_hit *out);
+/* Makes hit (n), sorted, the whole list of a node on that level; n is at most its slots. */
 void leann_linker_put(const leann_linker *linker, uint32_t node, uint32_t level, const leann_hit *hit, uint32_t n);
-/* For each source in turn and each link of it on that level, the link back, where it is not there; full lists are pruned. In parallel. */
+/* For each source in turn and each link of it on that level, the link back, where it is not there; full lists are pruned.
+ *   errors  ENOMEM, EINTR
+ *   threads in parallel over targets; the links do not depend on how many */
 leann_status leann_linker_back(leann_ctx *ctx, leann_linker *linker, uint32_t level, const uint32_t *sources, uint32_t n);
 
 #endif

@@ -151,10 +151,10 @@ static void prunes_as_the_textbook(void **state)
             }
             if (good) expected[m++] = cand[i];
         }
-        leann_linker_select(ctx, &linker, cand, n, most, out, &chosen);
+        chosen = leann_linker_select(ctx, &linker, cand, n, most, out);
         assert_int_equal(chosen, m);
         for (uint32_t i = 0; i < m; i++) assert_int_equal(out[i].id, expected[i].id);
-        leann_linker_select(ctx, &linker, cand, n, most, cand, &chosen); /* in place */
+        chosen = leann_linker_select(ctx, &linker, cand, n, most, cand); /* in place */
         assert_int_equal(chosen, m);
         assert_int_equal(cand[m - 1].id, expected[m - 1].id);
     }
