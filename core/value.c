@@ -94,10 +94,6 @@ void leann_value_set(leann_value *map, const char *key, leann_value *v)
 {
     json_object_set_new(map, key, v);
 }
-void leann_value_remove(leann_value *map, const char *key)
-{
-    json_object_del(map, key);
-}
 
 size_t leann_value_count(const leann_value *v)
 {

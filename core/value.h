@@ -26,7 +26,6 @@ void leann_value_free(leann_value *v);
 /* Map: get borrows (NULL when absent); set takes over the reference given, replacing what was there. */
 leann_value *leann_value_get(const leann_value *map, const char *key);
 void leann_value_set(leann_value *map, const char *key, leann_value *v);
-void leann_value_remove(leann_value *map, const char *key);
 /* List. */
 size_t leann_value_count(const leann_value *v); /* entries of a list or a map, else 0 */
 leann_value *leann_value_at(const leann_value *list, size_t i);
