@@ -14,6 +14,8 @@
 #include "core/plugin.h"
 #include "core/product.h"
 
+/* Blocks of rows and anchors are stepped through by 32-bit numbers that must not wrap: no block has more than 2^16. */
+static const uint32_t MAX_N = UINT32_MAX - (1u << 16);
 enum { FORMAT = 1, MAX_D = 1 << 20, MAX_MANIFEST = 1 << 20, MAX_REVISIONS = 1000, CHUNK = 256 };
 
 /* The public calls start fresh after a failed one; a cancel request that nobody has seen yet still stands. */
@@ -236,7 +238,7 @@ static leann_status fill_from_manifest(leann_ctx *ctx, const char *path, const l
     int64_t n = leann_value_int(leann_value_get(manifest, "n"), 0), d = leann_value_int(leann_value_get(manifest, "d"), 0);
     const char *space = leann_value_text(leann_value_get(manifest, "space"), "?");
     const char *dtype = leann_value_text(leann_value_get(manifest, "dtype"), "?");
-    if (n < 1 || n >= LEANN_NONE) return leann_fail(ctx, LEANN_EFORMAT, "%s: n is %lld in the manifest", path, (long long)n);
+    if (n < 1 || n > MAX_N) return leann_fail(ctx, LEANN_EFORMAT, "%s: n is %lld in the manifest", path, (long long)n);
     if (d < 1 || d > MAX_D) return leann_fail(ctx, LEANN_EFORMAT, "%s: d is %lld in the manifest", path, (long long)d);
     if (!space_of(space, &index->space)) return leann_fail(ctx, LEANN_EFORMAT, "%s: unknown space '%.40s'", path, space);
     if (!dtype_of(dtype, &index->source_type)) return leann_fail(ctx, LEANN_EFORMAT, "%s: unknown dtype '%.40s'", path, dtype);
@@ -251,7 +253,7 @@ static leann_status fill_from_manifest(leann_ctx *ctx, const char *path, const l
 static leann_status check_shape(leann_ctx *ctx, const char *what, leann_rows rows)
 {
     if (rows.n < 1) return leann_fail(ctx, LEANN_EINVAL, "%s: n is 0, but at least 1 row is needed", what);
-    if (rows.n == LEANN_NONE) return leann_fail(ctx, LEANN_EINVAL, "%s: n is %u, but at most %u", what, rows.n, LEANN_NONE - 1);
+    if (rows.n > MAX_N) return leann_fail(ctx, LEANN_EINVAL, "%s: n is %u, but at most %u", what, rows.n, MAX_N);
     if (rows.d < 1 || rows.d > MAX_D)
         return leann_fail(ctx, LEANN_EINVAL, "%s: d is %u, but must be between 1 and %d", what, rows.d, MAX_D);
     if (rows.type != LEANN_F32 && rows.type != LEANN_U8 && rows.type != LEANN_I8)
@@ -363,8 +365,10 @@ leann_status leann_method_build(leann_ctx *ctx, const leann_dataset *data, const
     index->space = data->train.space;
     index->seed = leann_ctx_seed(ctx);
     leann_ctx_facts_clear(ctx); /* those of an earlier build are none of this one's */
+    size_t mark = leann_scratch_mark(ctx);
     if (type->check) status = type->check(ctx, index->n, index->d, index->space, params);
     if (!status) status = type->build(ctx, data, stages, index);
+    leann_scratch_reset(ctx, mark); /* a build that failed may have left some */
     if (status)
         leann_index_free(index);
     else

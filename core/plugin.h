@@ -131,7 +131,8 @@ struct leann_quantizer_type {
     leann_plugin common;
     leann_status (*train)(leann_ctx *ctx, leann_rows sample, const void *params, leann_quantizer **out);
     leann_status (*encode)(leann_ctx *ctx, const leann_quantizer *self, leann_rows rows, uint8_t *code); /* (n, code_bytes) */
-    void (*decode)(const leann_quantizer *self, leann_ctx *ctx, const uint8_t *code, size_t stride, uint32_t n, float *x); /* (n, d) */
+    void (*decode)(const leann_quantizer *self, leann_ctx *ctx, const uint8_t *code, size_t stride, uint32_t n, float *x); /* (n, d); when
+                     * scratch ran out, ctx holds ENOMEM and x is not to be used */
     /* A scorer for query q (d floats) in ctx's scratch. base (lists), residual only: |q - a|² (L2) or -<q, a> (inner product).
      * Plain: key = |q - x̂|² or -<q, x̂>. Residual: key = base[owner] + bias[i] - 2<q, r_i>, one look-up table a query; spans then
      * must be runs inside one list, with owner = that list. */

@@ -36,6 +36,8 @@ static inline const void *leann_row(leann_rows rows, uint32_t i) { return (const
 void leann_rows_norms(leann_rows rows, uint32_t first, uint32_t n, float *norm); /* sums of squares */
 /* EINVAL with row and column at the first NaN or Inf (F32), or at a zero row where the space is angular. In parallel. */
 leann_status leann_rows_check(leann_ctx *ctx, leann_rows rows);
+/* The same for rows that lie in an index file: EFORMAT, and the sentence names the file. */
+leann_status leann_rows_check_file(leann_ctx *ctx, const char *path, leann_rows rows);
 /* Inner-product rows lifted by one coordinate, sqrt(R² - |x|²), so that L2 order is inner-product order for queries (q, 0):
  * heap floats (n, d + 1), space L2; free base with leann_free. Other spaces: *out = rows and nothing to free (base equal). */
 leann_status leann_rows_lift(leann_ctx *ctx, leann_rows rows, leann_rows *out);

@@ -116,19 +116,26 @@ static bool zero_row(const void *row, size_t bytes, leann_dtype type)
     return true;
 }
 
+typedef struct {
+    leann_rows rows;
+    leann_status status;     /* of a bad row */
+    const char *path, *mark; /* before the sentence */
+} check_job;
+
 static leann_status check_chunk(leann_ctx *worker, void *arg, size_t begin, size_t end)
 {
-    leann_rows rows = *(const leann_rows *)arg;
+    const check_job *job = arg;
+    leann_rows rows = job->rows;
     size_t bytes = rows.d * leann_dtype_bytes(rows.type);
     for (size_t i = begin; i < end; i++) {
         const float *x = leann_row(rows, (uint32_t)i);
         if (rows.type == LEANN_F32 && !finite_row(x, rows.d))
             for (uint32_t j = 0; j < rows.d; j++)
                 if (!isfinite(x[j]))
-                    return leann_fail(worker, LEANN_EINVAL, "row %zu, column %u is %s: every number must be finite", i, j,
-                                      isnan(x[j]) ? "NaN" : "infinite");
+                    return leann_fail(worker, job->status, "%s%srow %zu, column %u is %s: every number must be finite", job->path,
+                                      job->mark, i, j, isnan(x[j]) ? "NaN" : "infinite");
         if (rows.space == LEANN_ANGULAR && zero_row(x, bytes, rows.type))
-            return leann_fail(worker, LEANN_EINVAL, "row %zu is all zeros: it has no angle", i);
+            return leann_fail(worker, job->status, "%s%srow %zu is all zeros: it has no angle", job->path, job->mark, i);
     }
     return LEANN_OK;
 }
@@ -138,7 +145,13 @@ leann_status leann_rows_check(leann_ctx *ctx, leann_rows rows)
     if (rows.type != LEANN_F32 && rows.type != LEANN_U8 && rows.type != LEANN_I8)
         return leann_fail(ctx, LEANN_EINVAL, "rows of %s cannot be searched: float32, uint8 and int8 can", leann_dtype_word(rows.type));
     if (rows.type != LEANN_F32 && rows.space != LEANN_ANGULAR) return LEANN_OK;
-    return leann_parallel(ctx, rows.n, CHECK_ROWS, check_chunk, &rows);
+    return leann_parallel(ctx, rows.n, CHECK_ROWS, check_chunk, &(check_job){rows, LEANN_EINVAL, "", ""});
+}
+
+leann_status leann_rows_check_file(leann_ctx *ctx, const char *path, leann_rows rows)
+{
+    if (rows.type != LEANN_F32 && rows.space != LEANN_ANGULAR) return LEANN_OK;
+    return leann_parallel(ctx, rows.n, CHECK_ROWS, check_chunk, &(check_job){rows, LEANN_EFORMAT, path, ": "});
 }
 
 /* ---- the lift ----------------------------------------------------------------------------------------------------------------- */

@@ -229,9 +229,9 @@ static leann_status anchor_decode(const leann_index *index, leann_ctx *ctx, cons
     const anchor_index *self = (const anchor_index *)index;
     size_t mark = leann_scratch_mark(ctx);
     uint32_t *slot_of = leann_lists_slots(ctx, &self->lists), *slots = leann_scratch(ctx, n * sizeof *slots);
-    if (!slot_of || !slots) return leann_ctx_status(ctx);
-    for (uint32_t i = 0; i < n; i++) slots[i] = slot_of[ids[i]];
-    leann_status status = leann_coded_decode(&self->coded, ctx, &self->lists, slots, n, x);
+    leann_status status = slot_of && slots ? LEANN_OK : leann_ctx_status(ctx);
+    for (uint32_t i = 0; i < n && status == LEANN_OK; i++) slots[i] = slot_of[ids[i]];
+    if (status == LEANN_OK) status = leann_coded_decode(&self->coded, ctx, &self->lists, slots, n, x);
     leann_scratch_reset(ctx, mark);
     return status;
 }

@@ -84,7 +84,7 @@ static leann_status ivf_search(const leann_plan *plan, leann_ctx *ctx, const flo
     leann_work *work = leann_ctx_work(ctx);
     uint64_t start = leann_now_ns();
     leann_hit *list = NULL, *hit = leann_scratch(ctx, k * sizeof *hit);
-    leann_status status = leann_lists_probe(ctx, &self->lists, self->common.d, self->common.space, q, &probes, &list, NULL);
+    leann_status status = leann_lists_probe(ctx, &self->lists, self->common.d, self->common.space, q, &probes, &list);
     if (!hit || status != LEANN_OK) return leann_ctx_status(ctx);
     uint64_t walked = leann_now_ns();
     work->stage_ns[0] += walked - start;

@@ -93,7 +93,7 @@ typedef struct {
 
 static void coded_rows_free(coded_rows *rows)
 {
-    if (rows->quantizer) rows->quantizer->type->free(rows->quantizer);
+    leann_quantizer_free(rows->quantizer);
     leann_free(rows->owned);
     leann_reader_free(rows->reader);
     leann_free(rows);
@@ -215,11 +215,12 @@ leann_status leann_coded_heldout(leann_ctx *ctx, const leann_coding *coding, dou
     }
     if ((status = quantizer->type->encode(ctx, quantizer, floats_as_rows(x, held, d, LEANN_L2), code)) != LEANN_OK) goto done;
     quantizer->type->decode(quantizer, ctx, code, quantizer->code_bytes, held, y);
+    if ((status = leann_ctx_status(ctx)) != LEANN_OK) goto done; /* decoding may need scratch */
     double sum = 0;
     for (size_t i = 0; i < (size_t)held * d; i++) sum += ((double)x[i] - y[i]) * ((double)x[i] - y[i]);
     *error = sum / held;
 done:
-    if (quantizer) quantizer->type->free(quantizer);
+    leann_quantizer_free(quantizer);
     leann_scratch_reset(ctx, mark);
     return status;
 }
@@ -246,7 +247,7 @@ leann_status leann_coded_open(leann_ctx *ctx, const leann_reader *r, leann_choic
 
 void leann_coded_free(leann_coded *coded)
 {
-    if (coded->quantizer) coded->quantizer->type->free(coded->quantizer);
+    leann_quantizer_free(coded->quantizer);
     leann_free(coded->owned_code);
     leann_free(coded->owned_bias);
     leann_reader_free(coded->reader);
@@ -274,7 +275,7 @@ leann_status leann_coded_decode(const leann_coded *coded, leann_ctx *ctx, const 
         for (uint32_t j = 0; j < d; j++) x[(size_t)i * d + j] += anchor[j];
     }
     leann_scratch_reset(ctx, mark);
-    return LEANN_OK;
+    return leann_ctx_status(ctx); /* decoding may need scratch */
 }
 
 leann_scorer *leann_coded_scorer(leann_ctx *ctx, const leann_coded *coded, const float *q, const float *base)

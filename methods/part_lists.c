@@ -232,7 +232,7 @@ leann_status leann_lists_open(leann_ctx *ctx, const leann_reader *r, uint32_t m,
     if (status == LEANN_OK) status = leann_reader_need(ctx, r, "ids", LEANN_BYTES, leann_packed_bytes(n, bits), 1, &ids);
     if (status != LEANN_OK) return status;
     leann_rows rows = {anchor, d * sizeof(float), m, d, LEANN_F32, LEANN_L2};
-    if ((status = leann_rows_check(ctx, rows)) != LEANN_OK) return status;
+    if ((status = leann_rows_check_file(ctx, leann_reader_path(r), rows)) != LEANN_OK) return status;
     *out = (leann_lists){m, d, n, 0, anchor, off, ids, bits, {NULL, NULL, NULL}};
     if ((status = check_lists(ctx, out, leann_reader_path(r))) != LEANN_OK) return status;
     out->longest = longest_of(out->off, m);
@@ -283,7 +283,7 @@ leann_status leann_lists_check(leann_ctx *ctx, const char *what, leann_count cou
 enum { RUN = 1024 }; /* keys of a run stay in L1 */
 
 leann_status leann_lists_probe(leann_ctx *ctx, const leann_lists *lists, uint32_t d, leann_space space, const float *q, uint32_t *probes,
-                               leann_hit **list, float **base)
+                               leann_hit **list)
 {
     uint32_t m = lists->m;
     if (*probes > m) *probes = m;
@@ -298,7 +298,6 @@ leann_status leann_lists_probe(leann_ctx *ctx, const leann_lists *lists, uint32_
     for (uint32_t l = 0; l < m; l++) leann_topk_push(&top, key[l], l);
     leann_topk_sort(&top);
     *list = hit;
-    if (base) *base = key;
     return LEANN_OK;
 }
 

@@ -69,7 +69,7 @@ leann_status leann_vectors_open(leann_ctx *ctx, const leann_reader *r, uint32_t 
     leann_status status = leann_reader_need(ctx, r, "vectors", section->type, n, stride, &data);
     if (status != LEANN_OK) return status;
     *out = (leann_vectors){{data, stride, n, d, section->type, space}, NULL};
-    return leann_rows_check(ctx, out->rows);
+    return leann_rows_check_file(ctx, leann_reader_path(r), out->rows);
 }
 
 void leann_vectors_free(leann_vectors *vectors)

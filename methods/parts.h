@@ -73,9 +73,9 @@ leann_status leann_lists_check(leann_ctx *ctx, const char *what, leann_count cou
 
 /* The nearest anchors of a query by a scan of all of them, in ctx's scratch.
  *   *probes   in: how many are wanted, out: how many there are; hit.id is the list, hit.key its key, closest first
- *   *base     NULL, or out: (m) with the keys of the probed lists filled in: what residual scorers start from */
+ *   errors    ENOMEM */
 leann_status leann_lists_probe(leann_ctx *ctx, const leann_lists *lists, uint32_t d, leann_space space, const float *q, uint32_t *probes,
-                               leann_hit **list, float **base);
+                               leann_hit **list);
 /* Scores every slot of the given lists and pushes rows into top. Counts hops and distances. */
 leann_status leann_lists_scan(leann_ctx *ctx, const leann_lists *lists, leann_scorer *scorer, const leann_hit *list, uint32_t probes,
                               leann_topk *top);

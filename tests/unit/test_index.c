@@ -93,6 +93,8 @@ static void test_rows(void **state)
     leann_rows rows = f32(LEANN_L2);
     rows.n = 0;
     fails(ctx, leann_index_build(ctx, rows, "{method: flat}", &index), LEANN_EINVAL, "n is 0");
+    rows.n = LEANN_NONE - 1;
+    fails(ctx, leann_index_build(ctx, rows, "{method: flat}", &index), LEANN_EINVAL, "n is 4294967294, but at most 4294901759");
     rows = f32(LEANN_L2);
     rows.d = 0;
     fails(ctx, leann_index_build(ctx, rows, "{method: flat}", &index), LEANN_EINVAL, "d is 0");
@@ -236,7 +238,8 @@ static void test_prediction(void **state)
     leann_ctx_free(ctx);
 }
 
-/* Writes the file again with one piece of the manifest replaced; a checksum of the new bytes comes with it. */
+/* Writes the file again with one piece of the manifest replaced, or, piece NULL, with a NaN in the vectors; checksums of the new bytes come
+ * with it. */
 static void forge(leann_ctx *ctx, const char *piece, const char *instead)
 {
     leann_reader *r;
@@ -246,7 +249,14 @@ static void forge(leann_ctx *ctx, const char *piece, const char *instead)
     for (size_t i = 0; i < leann_reader_sections(r); i++) {
         const leann_section *s = leann_reader_at(r, i);
         char text[4096] = "", *at;
-        if (strcmp(s->name, "manifest") != 0) {
+        if (!piece && strcmp(s->name, "vectors") == 0) {
+            float x[N * D];
+            memcpy(x, s->data, sizeof x);
+            x[3 * D + 2] = NAN;
+            assert_int_equal(leann_writer_add(w, s->name, s->part, s->type, s->rows, s->stride, x), LEANN_OK);
+            continue;
+        }
+        if (!piece || strcmp(s->name, "manifest") != 0) {
             assert_int_equal(leann_writer_add(w, s->name, s->part, s->type, s->rows, s->stride, s->data), LEANN_OK);
             continue;
         }
@@ -281,6 +291,7 @@ static void test_manifests(void **state)
         {"\"euclidean\"", "\"manhattan\"", LEANN_EFORMAT, "manhattan"},
         {"\"dtype\":\"f32\"", "\"dtype\":\"u64\"", LEANN_EFORMAT, "u64"},
         {"{", "[", LEANN_EFORMAT, ""},
+        {NULL, NULL, LEANN_EFORMAT, ": row 3, column 2 is NaN"},
     };
     leann_ctx *ctx = leann_ctx_new(1, 1);
     leann_index *index;
