@@ -135,7 +135,7 @@ leann_status leann_bytes_open(leann_ctx *ctx, const char *path, leann_bytes **ou
     struct stat info;
     leann_status status = make(ctx, path, out);
     leann_bytes *b = *out;
-    if (status == LEANN_OK && ((b->fd = open(path, O_RDONLY | O_CLOEXEC)) < 0 || fstat(b->fd, &info)))
+    if (status == LEANN_OK && ((b->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) < 0 || fstat(b->fd, &info)))
         status = errno == ENOENT ? leann_fail(ctx, LEANN_ENOTFOUND, "no file %s", path) : leann_fail_errno(ctx, "cannot open %s", path);
     if (status == LEANN_OK && !S_ISREG(info.st_mode)) status = leann_fail(ctx, LEANN_EINVAL, "%s is not a file", path);
     if (status == LEANN_OK) {

@@ -217,7 +217,7 @@ static leann_status open_parts(leann_ctx *ctx, const char *path, bool rows, int 
     int spill = -1;
     uint64_t spilled = 0;
     leann_status status = LEANN_OK;
-    *out = (leann_raw){.fd = open(path, O_RDONLY | O_CLOEXEC)};
+    *out = (leann_raw){.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
     if (out->fd < 0 || fstat(out->fd, &out->info)) {
         status = errno == ENOENT ? leann_fail(ctx, LEANN_ENOTFOUND, "no file %s", path) : leann_fail_errno(ctx, "cannot open %s", path);
         goto done;

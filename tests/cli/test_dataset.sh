@@ -49,6 +49,10 @@ expect 1 "nan.fbin: row 1, column 1 is NaN" "$leann" dataset info nan.fbin
 expect 0 "2 x 2 f32" "$leann" dataset info nan.fbin --quick
 printf '\1\0\0\0a\2\0\0\0b' >mixed.bvecs
 expect 1 "row 1 has dimension 2, the first row 1" "$leann" dataset info mixed.bvecs
+mkfifo pipe.npy pipe.hdf5 # nobody writes to them
+expect 1 "pipe.npy is not a file" timeout 60 "$leann" dataset info pipe.npy
+expect 1 "pipe.npy is not a file" timeout 60 "$leann" dataset convert pipe.npy f.hdf5 --distance ip
+expect 1 "pipe.hdf5 is not a file" timeout 60 "$leann" dataset info pipe.hdf5
 ln a.hdf5 also-a.hdf5
 before=$(sha256sum <a.hdf5)
 expect 1 "a.hdf5 is read, so it cannot be the output too" "$leann" dataset convert a.hdf5 also-a.hdf5 --split 5
