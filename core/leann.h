@@ -96,15 +96,18 @@ typedef struct leann_plan leann_plan;
 /* Builds an index over rows.
  *   config  YAML or JSON text: {method: anchor, build: {selector: kmeans, anchors: {sqrt_n: 2.5}, …}}; `leann plugins method`
  *           lists the words. Unknown words are errors that name the nearest known one.
- *   errors  EINVAL bad config, n = 0, NaN, Inf; EUNSUPPORTED; ENOMEM; EINTR
+ *   errors  EINVAL bad config, n = 0, NaN, Inf, parameters that do not fit n or d; ENOTFOUND an unknown plug-in; EFORMAT config is no
+ *           YAML; EUNSUPPORTED; ELIMIT; ENOMEM; EINTR
  *   threads uses ctx's workers; the same seed gives the same bytes for any number of them
  *   rows    are copied or coded as the method needs; the caller may free them afterwards */
 leann_status leann_index_build(leann_ctx *ctx, leann_rows rows, const char *config, leann_index **out);
 
-/* Writes the index atomically: a temporary file in the same folder, fsync, rename, fsync of the folder. */
+/* Writes the index atomically: a temporary file in the same folder, fsync, rename, fsync of the folder.
+ *   errors  EIO full disk, read-only folder; ENOTFOUND no such folder; ENOMEM. What was under path before is untouched then */
 leann_status leann_index_save(leann_ctx *ctx, const leann_index *index, const char *path);
 
-/* Opens a saved index (memory-mapped; the file must not be changed under it). Every section is checked first. */
+/* Opens a saved index (memory-mapped; the file must not be changed under it). Every section is checked first.
+ *   errors  ENOTFOUND; EIO; EFORMAT damaged, or no index; EUNSUPPORTED written by a later revision; ENOMEM; EINTR */
 leann_status leann_index_open(leann_ctx *ctx, const char *path, leann_index **out);
 void leann_index_free(leann_index *index);
 
@@ -117,6 +120,7 @@ const char *leann_index_config(const leann_index *index);
 /* Fixes query parameters for many searches.
  *   query   YAML or JSON text of the method's query parameters, or NULL for the defaults: {ef_search: 64, rerank: 100}
  *   source  the rows the index was built from, for exact re-ranking by the `replay` fetcher; NULL: no exact vectors at hand
+ *   errors  EINVAL a bad parameter, a re-rank without source, a source of another shape; ENOTFOUND an unknown fetcher; ENOMEM
  *   threads a plan is immutable: any number of contexts may search it at once. index and source must outlive it. */
 leann_status leann_plan_new(leann_ctx *ctx, const leann_index *index, const char *query, const leann_rows *source,
                             leann_plan **out);
@@ -125,7 +129,7 @@ void leann_plan_free(leann_plan *plan);
 /* The k nearest of each query row, as the method judges.
  *   shape   ids (q.n, k), dist (q.n, k) out: closest first, padded with LEANN_NONE / INFINITY; work (q.n) out or NULL
  *   units   dist: Euclidean distance, 1 - cosine, or minus the inner product; approximate where answers come from codes
- *   errors  EINVAL k = 0, k > n, wrong dimension, NaN or Inf in a query, zero query (angular); EIO a fetch failed
+ *   errors  EINVAL k = 0, k > n, wrong dimension, NaN or Inf in a query, zero query (angular); EIO a fetch failed; ENOMEM; EINTR
  *   threads one context each */
 leann_status leann_search(const leann_plan *plan, leann_ctx *ctx, leann_rows queries, uint32_t k, uint32_t *ids,
                           float *dist, leann_work *work);

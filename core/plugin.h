@@ -96,6 +96,8 @@ typedef struct {
      * All rows equal, or fewer distinct rows than m: still m anchors (repeats are fine). */
     leann_status (*select)(leann_ctx *ctx, const leann_dataset *data, uint32_t m, const void *params, leann_anchors *out);
 } leann_selector_type;
+/* Checks m, selects, and frees what a failed plug-in left. *out: the caller's (leann_anchors_free).
+ *   errors  EINVAL m = 0 or m > n; the selector's own */
 leann_status leann_select(leann_ctx *ctx, leann_choice selector, const leann_dataset *data, uint32_t m, leann_anchors *out);
 
 /* ---- graphs -------------------------------------------------------------------------------------------------------------- */

@@ -19,17 +19,18 @@ void leann_gemm_tn(size_t m, size_t n, size_t k, float alpha, const float *a, si
                    float *c, size_t ldc);
 /* The orthogonal factor of A (d, d) nearest to it in Frobenius norm: out (d, d) = U V^T of its SVD, computed in float64.
  *   errors  EINVAL A is not finite, or the SVD does not converge; ENOMEM
- *   threads serial: one thread; 4 d² doubles of heap
+ *   threads serial: one thread; 6 d² doubles of heap
  *   source  Schönemann 1966 (orthogonal Procrustes) */
 leann_status leann_procrustes(leann_ctx *ctx, size_t d, const float *a, float *out);
 /* The principal axes of a symmetric, positive semi-definite A (d, d): orthonormal rows of axes (d, d), and values (d), largest first.
- * Serial. */
+ *   errors  EINVAL d is 0 or above 16384, A is not finite, or the iteration does not converge; ENOMEM
+ *   threads serial: one thread; 4 d² doubles of heap */
 leann_status leann_axes(leann_ctx *ctx, size_t d, const float *a, float *axes, double *values);
 const char *leann_blas_name(void); /* library, version and kernel: "OpenBLAS 0.3.21 SkylakeX" */
 
 /* ---- rows --------------------------------------------------------------------------------------------------------------- */
 
-/* Rows [first, first + n) as floats into x (n, d), contiguous. */
+/* Rows [first, first + n) as floats into x (n, d), contiguous; gather: the rows ids (n), in that order. */
 void leann_rows_floats(leann_rows rows, uint32_t first, uint32_t n, float *x);
 void leann_rows_gather(leann_rows rows, const uint32_t *ids, uint32_t n, float *x);
 static inline const void *leann_row(leann_rows rows, uint32_t i) { return (const char *)rows.base + rows.stride * i; }
@@ -47,8 +48,8 @@ leann_status leann_rows_anchors(leann_ctx *ctx, leann_rows rows, const uint32_t 
 /* Those rows in their own type, contiguous and of the same space: free base with leann_free. */
 leann_status leann_rows_pick(leann_ctx *ctx, leann_rows rows, const uint32_t *ids, uint32_t n, leann_rows *out);
 
-/* A scorer over rows (F32, U8, I8) for query q (rows.d floats), in ctx's scratch (NULL: ENOMEM in ctx): key = squared L2 (L2, angular) or -<q, x> (IP).
- * U8 rows under L2 with a q of whole numbers in [0, 255] are scored in exact integers. */
+/* A scorer over rows (F32, U8, I8) for query q (rows.d floats), in ctx's scratch (NULL: ENOMEM in ctx): key = squared L2 (L2, angular) or
+ * -<q, x> (IP). U8 rows under L2 with a q of whole numbers in [0, 255] are scored in exact integers. */
 leann_scorer *leann_rows_scorer(leann_ctx *ctx, leann_rows rows, const float *q);
 /* The oracle over rows, in L2; U8 rows are scored as bytes. Free with leann_oracle_free; rows must outlive it. */
 leann_status leann_oracle_new(leann_ctx *ctx, leann_rows rows, leann_oracle **out);

@@ -2,6 +2,7 @@
  *
  * The gathered rows lie in the context's scratch; the ticket is their address, so one context may have several under way.
  *
+ * Source: none; it stands in for an encoder.
  * SPDX-License-Identifier: MIT */
 #include "core/product.h"
 

@@ -1,5 +1,7 @@
 /* graph_flat.c – no edges: a search scans all n nodes. The referee of the other graphs, and the right answer for a few hundred anchors.
  *
+ * Source: none; the scan itself is in core/walk.c.
+ *
  * SPDX-License-Identifier: MIT */
 #include "core/graph.h"
 

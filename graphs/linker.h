@@ -17,7 +17,7 @@ typedef struct {
     uint32_t *chain;        /* (n) first pending back-link of a target + 1, 0 between calls */
 } leann_linker;
 
-/* keep is all slots, slack is 1; the caller may change them. */
+/* Room for the keys of all links. keep is all slots, slack is 1; the caller may change them. ENOMEM only; stop frees after that too. */
 leann_status leann_linker_start(leann_ctx *ctx, const leann_oracle *oracle, leann_graph *graph, leann_linker *linker);
 void leann_linker_stop(leann_linker *linker);
 

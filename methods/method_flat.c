@@ -1,5 +1,6 @@
 /* method_flat.c – the exact scan of all vectors: n·d work a query, recall 1; the referee of every other method.
  *
+ * Source: none; it is the definition.
  * SPDX-License-Identifier: MIT */
 #include "methods/parts.h"
 

@@ -1,8 +1,9 @@
 /* method_graph.c – a graph over all vectors, which are kept: the full-embedding baseline (hnsw, vamana), and flat as its referee.
  *
  * Under inner product the graph is built over rows lifted by one coordinate, in L2; the walk keys the rows themselves by -<q, x>,
- * which is the same order.
+ * which is the same order. File: links and vectors. Cost: one walk of ef_search candidates a query.
  *
+ * Source: Malkov & Yashunin 2018; Subramanya et al. 2019; the lift: Bachrach et al. 2014 (core/rows.c).
  * SPDX-License-Identifier: MIT */
 #include "methods/parts.h"
 

@@ -1,4 +1,7 @@
 /* part_rerank.c – the exact re-rank: fetches the vectors of the best candidates in the fetcher's best batch and keys them exactly.
+ * Cost: R fetches, R d multiply-adds and one heap of R.
+ *
+ * Source: Jégou, Tavenard, Douze & Amsaleg 2011 (re-ranking after codes), with the vectors fetched instead of refined codes.
  *
  * SPDX-License-Identifier: MIT */
 #include "methods/parts.h"

@@ -41,9 +41,12 @@ typedef struct {
     void *owned; /* NULL when mapped */
 } leann_vectors;
 
-/* A copy of rows, in the order of ids (NULL: their own). */
+/* A copy of rows, in the order of ids (NULL: their own). In parallel.
+ *   errors  ENOMEM, EINTR */
 leann_status leann_vectors_take(leann_ctx *ctx, leann_rows rows, const uint32_t *ids, leann_keep keep, leann_vectors *out);
 leann_status leann_vectors_save(const leann_vectors *vectors, leann_writer *w);
+/* The rows where the file has them.
+ *   errors  EFORMAT no such section, another shape, numbers that are not finite, zero rows (angular) */
 leann_status leann_vectors_open(leann_ctx *ctx, const leann_reader *r, uint32_t n, uint32_t d, leann_space space, leann_vectors *out);
 void leann_vectors_free(leann_vectors *vectors);
 void leann_vectors_predict(uint64_t n, uint32_t d, leann_dtype source, leann_keep keep, leann_ledger *ledger);
@@ -64,6 +67,8 @@ typedef struct {
 leann_status leann_lists_make(leann_ctx *ctx, leann_anchors *anchors, const uint32_t *owner, uint32_t n, leann_lists *out,
                               uint32_t **order);
 leann_status leann_lists_save(const leann_lists *lists, leann_writer *w);
+/* The lists where the file has them; ids and offsets are checked to name every row once.
+ *   errors  EFORMAT, ENOMEM */
 leann_status leann_lists_open(leann_ctx *ctx, const leann_reader *r, uint32_t m, uint32_t d, uint32_t n, leann_lists *out);
 void leann_lists_free(leann_lists *lists);
 void leann_lists_predict(uint64_t n, uint32_t m, uint32_t d, leann_ledger *ledger);
@@ -81,6 +86,7 @@ leann_status leann_lists_scan(leann_ctx *ctx, const leann_lists *lists, leann_sc
                               leann_topk *top);
 /* Row -> slot, (n), in ctx's scratch: for measures, not for searches. */
 uint32_t *leann_lists_slots(leann_ctx *ctx, const leann_lists *lists);
+/* The list that slot belongs to: O(log m). */
 uint32_t leann_lists_owner(const leann_lists *lists, uint32_t slot);
 
 /* The dimension in which anchors are chosen and rows assigned. */
@@ -114,10 +120,14 @@ typedef struct {
     const leann_value *key;   /* words of the stages that lists rest on; borrowed */
     bool residual;
 } leann_coding;
+/* Trains on a sample, encodes all rows (one shared stage) and puts the codes into list order.
+ *   errors  EINVAL the quantiser's; ENOMEM, EINTR. *out may hold something then: leann_coded_free
+ *   threads in parallel; same seed, same bytes for any number */
 leann_status leann_coded_make(leann_ctx *ctx, leann_stages *stages, const leann_coding *coding, leann_coded *out);
 /* Mean |x - x̂|² of held-out rows after training on others: what `residual: auto` decides by. */
 leann_status leann_coded_heldout(leann_ctx *ctx, const leann_coding *coding, double *error);
 leann_status leann_coded_save(const leann_coded *coded, leann_writer *w);
+/* Quantiser and codes where the file has them; makes the bias of residual codes. Errors as leann_coded_make, and EFORMAT. */
 leann_status leann_coded_open(leann_ctx *ctx, const leann_reader *r, leann_choice quantizer, uint32_t d, leann_space space,
                               const leann_lists *lists, uint32_t n, bool residual, leann_coded *out);
 void leann_coded_free(leann_coded *coded);

@@ -1,5 +1,7 @@
 /* selector_random.c – m of n rows, each set of m equally likely: O(m d). What the other selectors have to beat.
  *
+ * Source: simple random sampling without replacement, by the Philox generator of core/rng.c.
+ *
  * SPDX-License-Identifier: MIT */
 #include "core/product.h"
 
