@@ -20,9 +20,9 @@
 #include <string.h>
 
 enum {
-    CHUNK = 1024,   /* rows a task */
-    TILE = 16,      /* rows converted at once */
-    START_ROWS = 16 /* rows a centroid that k-means++ looks at */
+    CHUNK = 1024,      /* rows a task */
+    ENCODE_ROWS = 256, /* the same, when encoding */
+    START_ROWS = 16    /* rows a centroid that k-means++ looks at */
 };
 
 /* ---- parameters ---------------------------------------------------------------------------------------------------------- */
@@ -343,9 +343,10 @@ void leann_pq_book_round(leann_pq_book *book)
 
 /* ---- codes ---------------------------------------------------------------------------------------------------------------- */
 
-leann_status leann_pq_book_encode(leann_ctx *ctx, const leann_pq_book *book, const float *x, uint32_t n, uint8_t *code, size_t stride)
+/* n rows as the sub-spaces take them, (n, d), -> codes. */
+static leann_status encode_block(leann_ctx *ctx, const leann_pq_book *book, const float *x, uint32_t n, uint8_t *code)
 {
-    size_t mark = leann_scratch_mark(ctx);
+    size_t stride = bytes_of(book->m, book->k);
     uint8_t *one = leann_scratch(ctx, n);
     if (!one) return LEANN_ENOMEM;
     const leann_kernels *kernels = leann_kernels_get();
@@ -358,8 +359,38 @@ leann_status leann_pq_book_encode(leann_ctx *ctx, const leann_pq_book *book, con
         else
             for (uint32_t i = 0; i < n; i++) code[i * stride + s / 2] = (uint8_t)(code[i * stride + s / 2] | one[i] << 4);
     }
-    leann_scratch_reset(ctx, mark);
     return LEANN_OK;
+}
+
+typedef struct {
+    const leann_pq_book *book;
+    leann_rows rows;
+    const float *rotation;
+    uint8_t *code;
+} encode_job;
+
+static leann_status encode_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
+{
+    const encode_job *job = arg;
+    const leann_pq_book *book = job->book;
+    uint32_t n = (uint32_t)(end - begin);
+    size_t d = book->d, mark = leann_scratch_mark(ctx);
+    float *x = leann_scratch(ctx, n * d * sizeof *x), *turned = job->rotation ? leann_scratch(ctx, n * d * sizeof *turned) : x;
+    if (!x || !turned) return LEANN_ENOMEM;
+    leann_rows_floats(job->rows, (uint32_t)begin, n, x);
+    for (uint32_t i = 0; i < n; i++)
+        for (size_t j = 0; j < d; j++) x[i * d + j] -= book->centre[j];
+    if (job->rotation) leann_gemm_nt(n, d, d, 1, x, d, job->rotation, d, 0, turned, d);
+    leann_status status = encode_block(ctx, book, turned, n, job->code + begin * bytes_of(book->m, book->k));
+    leann_scratch_reset(ctx, mark);
+    return status;
+}
+
+leann_status leann_pq_book_encode(leann_ctx *ctx, const leann_pq_book *book, leann_rows rows, const float *rotation, uint8_t *code)
+{
+    assert(rows.d == book->d);
+    encode_job job = {book, rows, rotation, code};
+    return leann_parallel(ctx, rows.n, ENCODE_ROWS, encode_task, &job);
 }
 
 static uint8_t code_at(const leann_pq_book *book, const uint8_t *code, uint32_t s)

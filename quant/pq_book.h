@@ -46,8 +46,12 @@ leann_status leann_pq_book_train(leann_ctx *ctx, leann_pq_book *book, const floa
 /* Rounds all centroids to float16 times book->unit: what a file keeps. After this no bit changes any more. */
 void leann_pq_book_round(leann_pq_book *book);
 
-/* n rows less the centre (n, d) -> codes, stride apart; serial. Cost: n d k multiply-adds. ENOMEM only. */
-leann_status leann_pq_book_encode(leann_ctx *ctx, const leann_pq_book *book, const float *x, uint32_t n, uint8_t *code, size_t stride);
+/* Rows less the centre, turned by rotation (d, d) where that is not NULL, -> codes.
+ *   shape   code (rows.n, leann_pq_code_bytes) out
+ *   errors  ENOMEM, EINTR
+ *   threads in parallel over fixed blocks of rows
+ *   cost    rows.n d k multiply-adds; a rotation rows.n d² more */
+leann_status leann_pq_book_encode(leann_ctx *ctx, const leann_pq_book *book, leann_rows rows, const float *rotation, uint8_t *code);
 /* The centroids, without the centre. */
 void leann_pq_book_decode(const leann_pq_book *book, const uint8_t *code, size_t stride, uint32_t n, float *x);
 /* A scorer as leann_quantizer_type.prepare's. q (d), centre (d), turned as the book's sub-spaces are. Cost: d k multiply-adds. */

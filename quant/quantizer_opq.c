@@ -16,14 +16,13 @@
 #include "core/product.h"
 #include "quant/pq_book.h"
 
-#include <assert.h>
 #include <math.h>
 #include <string.h>
 
 extern const leann_quantizer_type leann_quantizer_opq;
 
 enum {
-    TILE = 256,   /* rows a task turns or encodes at once */
+    TILE = 256,   /* rows a task turns, or a decode, at once */
     COLUMNS = 64, /* rows of a (d, d) matrix a task makes */
     SETTLE = 4    /* k-means rounds before the first rotation */
 };
@@ -119,6 +118,7 @@ typedef struct {
     size_t n, d;
     const float *x, *rotation;       /* (n, d), (d, d) */
     float *turned, *decoded, *cross; /* (n, d), (n, d), (d, d) */
+    const float *left;               /* (n, d) of the cross product: decoded, or x for its Gram matrix */
 } turn_job;
 
 static leann_status turn_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
@@ -130,23 +130,13 @@ static leann_status turn_task(leann_ctx *ctx, void *arg, size_t begin, size_t en
     return LEANN_OK;
 }
 
-/* Rows [begin, end) of decoded^T x. */
+/* Rows [begin, end) of left^T x. */
 static leann_status cross_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
 {
     (void)ctx;
     const turn_job *job = arg;
     size_t d = job->d;
-    leann_gemm_tn(end - begin, d, job->n, 1, job->decoded + begin, d, job->x, d, 0, job->cross + begin * d, d);
-    return LEANN_OK;
-}
-
-/* Rows [begin, end) of x^T x. */
-static leann_status gram_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
-{
-    (void)ctx;
-    const turn_job *job = arg;
-    size_t d = job->d;
-    leann_gemm_tn(end - begin, d, job->n, 1, job->x + begin, d, job->x, d, 0, job->cross + begin * d, d);
+    leann_gemm_tn(end - begin, d, job->n, 1, job->left + begin, d, job->x, d, 0, job->cross + begin * d, d);
     return LEANN_OK;
 }
 
@@ -157,7 +147,8 @@ static leann_status deal_axes(leann_ctx *ctx, opq *self, turn_job *job, float *a
     size_t d = job->d, m = self->book.m, width = self->book.width;
     double *value = leann_alloc(ctx, d, sizeof *value), *load = leann_alloc(ctx, m, sizeof *load);
     size_t *have = leann_alloc(ctx, m, sizeof *have);
-    leann_status status = value && load && have ? leann_parallel(ctx, d, COLUMNS, gram_task, job) : LEANN_ENOMEM;
+    job->left = job->x;
+    leann_status status = value && load && have ? leann_parallel(ctx, d, COLUMNS, cross_task, job) : LEANN_ENOMEM;
     if (status == LEANN_OK) status = leann_axes(ctx, d, job->cross, axes, value);
     for (size_t i = 0; i < d && status == LEANN_OK; i++) {
         size_t to = m;
@@ -211,6 +202,7 @@ static leann_status fit(leann_ctx *ctx, opq *self, const float *x, uint32_t n, c
     for (uint32_t turn = 0; turn < p->turns && status == LEANN_OK; turn++) {
         leann_ctx_progress(ctx, "rotation", turn, p->turns);
         if (turn > 0) status = leann_pq_book_train(ctx, &self->book, job.turned, n, false, 1, job.decoded);
+        job.left = job.decoded;
         if (status == LEANN_OK) status = leann_parallel(ctx, d, COLUMNS, cross_task, &job);
         if (status == LEANN_OK) status = leann_procrustes(ctx, d, job.cross, self->rotation);
         if (status == LEANN_OK && turn + 1 < p->turns) status = leann_parallel(ctx, n, TILE, turn_task, &job);
@@ -249,34 +241,10 @@ static leann_status opq_train(leann_ctx *ctx, leann_rows sample, const void *par
 
 /* ---- codes ---------------------------------------------------------------------------------------------------------------- */
 
-typedef struct {
-    const opq *self;
-    leann_rows rows;
-    uint8_t *code;
-} encode_job;
-
-static leann_status encode_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
-{
-    const encode_job *job = arg;
-    const leann_pq_book *book = &job->self->book;
-    uint32_t n = (uint32_t)(end - begin);
-    size_t d = book->d, mark = leann_scratch_mark(ctx), stride = job->self->common.code_bytes;
-    float *x = leann_scratch(ctx, n * d * sizeof *x), *turned = leann_scratch(ctx, n * d * sizeof *turned);
-    if (!x || !turned) return LEANN_ENOMEM;
-    leann_rows_floats(job->rows, (uint32_t)begin, n, x);
-    for (uint32_t i = 0; i < n; i++)
-        for (size_t j = 0; j < d; j++) x[i * d + j] -= book->centre[j];
-    leann_gemm_nt(n, d, d, 1, x, d, job->self->rotation, d, 0, turned, d);
-    leann_status status = leann_pq_book_encode(ctx, book, turned, n, job->code + begin * stride, stride);
-    leann_scratch_reset(ctx, mark);
-    return status;
-}
-
 static leann_status opq_encode(leann_ctx *ctx, const leann_quantizer *base, leann_rows rows, uint8_t *code)
 {
-    assert(rows.d == base->d);
-    encode_job job = {.self = (const opq *)base, .rows = rows, .code = code};
-    return leann_parallel(ctx, rows.n, TILE, encode_task, &job);
+    const opq *self = (const opq *)base;
+    return leann_pq_book_encode(ctx, &self->book, rows, self->rotation, code);
 }
 
 static void opq_decode(const leann_quantizer *base, leann_ctx *ctx, const uint8_t *code, size_t stride, uint32_t n, float *x)

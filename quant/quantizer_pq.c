@@ -8,14 +8,9 @@
  * Differs: see pq_book.c.
  *
  * SPDX-License-Identifier: MIT */
-#include "core/product.h"
 #include "quant/pq_book.h"
 
-#include <assert.h>
-
 extern const leann_quantizer_type leann_quantizer_pq;
-
-enum { TILE = 256 }; /* rows a task encodes at once */
 
 static const leann_param pq_table[] = {LEANN_PQ_PARAMS(leann_pq_params), LEANN_PARAM_END};
 
@@ -63,33 +58,10 @@ static leann_status pq_train(leann_ctx *ctx, leann_rows sample, const void *para
     return status;
 }
 
-typedef struct {
-    const pq *self;
-    leann_rows rows;
-    uint8_t *code;
-} encode_job;
-
-static leann_status encode_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
-{
-    const encode_job *job = arg;
-    const leann_pq_book *book = &job->self->book;
-    uint32_t n = (uint32_t)(end - begin);
-    size_t d = book->d, mark = leann_scratch_mark(ctx), stride = job->self->common.code_bytes;
-    float *x = leann_scratch(ctx, n * d * sizeof *x);
-    if (!x) return LEANN_ENOMEM;
-    leann_rows_floats(job->rows, (uint32_t)begin, n, x);
-    for (uint32_t i = 0; i < n; i++)
-        for (size_t j = 0; j < d; j++) x[i * d + j] -= book->centre[j];
-    leann_status status = leann_pq_book_encode(ctx, book, x, n, job->code + begin * stride, stride);
-    leann_scratch_reset(ctx, mark);
-    return status;
-}
-
 static leann_status pq_encode(leann_ctx *ctx, const leann_quantizer *base, leann_rows rows, uint8_t *code)
 {
-    assert(rows.d == base->d);
-    encode_job job = {.self = (const pq *)base, .rows = rows, .code = code};
-    return leann_parallel(ctx, rows.n, TILE, encode_task, &job);
+    const pq *self = (const pq *)base;
+    return leann_pq_book_encode(ctx, &self->book, rows, NULL, code);
 }
 
 static void pq_decode(const leann_quantizer *base, leann_ctx *ctx, const uint8_t *code, size_t stride, uint32_t n, float *x)
