@@ -71,10 +71,7 @@ static leann_value *real_of(const char *s)
     if (*s == '-') json[n++] = '-';
     s += *s == '+' || *s == '-';
     size_t whole = digits(s), zeros = strspn(s, "0");
-    if (zeros >= whole)
-        json[n++] = '0'; /* .5 and 00.5 -> 0.5 */
-    else
-        zeros = zeros < whole ? zeros : whole;
+    if (zeros >= whole) json[n++] = '0'; /* .5 and 00.5 -> 0.5 */
     for (size_t i = zeros; i < whole; i++) json[n++] = s[i];
     s += whole;
     if (*s == '.' && digits(s + 1) == 0)

@@ -120,7 +120,8 @@ const char *leann_index_config(const leann_index *index);
 /* Fixes query parameters for many searches.
  *   query   YAML or JSON text of the method's query parameters, or NULL for the defaults: {ef_search: 64, rerank: 100}
  *   source  the rows the index was built from, for exact re-ranking by the `replay` fetcher; NULL: no exact vectors at hand
- *   errors  EINVAL a bad parameter, a re-rank without source, a source of another shape; ENOTFOUND an unknown fetcher; ENOMEM
+ *   errors  EINVAL a bad parameter, a re-rank without source, a source of another shape; EFORMAT query is no YAML; ENOTFOUND an unknown
+ *           fetcher; ENOMEM
  *   threads a plan is immutable: any number of contexts may search it at once. index and source must outlive it. */
 leann_status leann_plan_new(leann_ctx *ctx, const leann_index *index, const char *query, const leann_rows *source,
                             leann_plan **out);
