@@ -21,7 +21,11 @@ enum { FORMAT = 1, MAX_D = 1 << 20, MAX_MANIFEST = 1 << 20, MAX_REVISIONS = 1000
 /* The public calls start fresh after a failed one; a cancel request that nobody has seen yet still stands. */
 static void begin_call(leann_ctx *ctx)
 {
-    if (leann_ctx_status(ctx) != LEANN_OK) leann_ctx_clear(ctx);
+    leann_status before = leann_ctx_status(ctx);
+    if (before == LEANN_OK) return;
+    bool unseen = before != LEANN_EINTR && leann_ctx_cancelled(ctx);
+    leann_ctx_clear(ctx);
+    if (unseen) leann_ctx_cancel(ctx);
 }
 
 /* ---- configurations ---------------------------------------------------------------------------------------------------------- */

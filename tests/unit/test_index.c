@@ -210,6 +210,9 @@ static void test_searches(void **state)
     leann_ctx_cancel(ctx);
     fails(ctx, leann_search(plan, ctx, q, 1, ids, dist, NULL), LEANN_EINTR, "interrupted");
     assert_int_equal(leann_search(plan, ctx, q, 1, ids, dist, NULL), LEANN_OK); /* the request was answered */
+    fails(ctx, leann_search(plan, ctx, q, 0, ids, dist, NULL), LEANN_EINVAL, "k is 0");
+    leann_ctx_cancel(ctx); /* after a failure of another kind: still to be answered */
+    fails(ctx, leann_search(plan, ctx, q, 1, ids, dist, NULL), LEANN_EINTR, "interrupted");
     leann_plan_free(plan);
     leann_index_free(index);
     leann_ctx_free(ctx);
