@@ -1,0 +1,56 @@
+# `gnuplot recall_bytes.gp` in this folder makes recall_bytes.svg and recall_bytes.pdf of recall_bytes.dat.
+xname = 'index bytes a vector'
+yname = 'best recall@10'
+xlog = 1
+ylog = 0
+lines = 1
+stem = 'recall_bytes'
+N = 2
+lo1 = 132.91156; hi1 = 3209.64188
+lo2 = 0.7826; hi2 = 0.9628
+array title[2] = ['anchor kmeans', 'hnsw']
+array colour[2] = ['#0072b2', '#d55e00']
+array shape[2] = [7, 7]
+array dash[2] = [1, 1]
+# SPDX-License-Identifier: MIT
+# What all figures share. A figure sets before this: stem, N series with title, colour, shape and dash, and what its template asks for.
+set encoding utf8
+set termoption noenhanced
+set datafile missing 'NaN'
+if (!exists('width')) width = 1000
+if (!exists('height')) height = 560
+set border 3 lw 1.2 lc rgb '#333333'
+set tics nomirror out scale 0.6
+set grid back lw 1 dt 1 lc rgb '#e2e2e2'
+set key outside right top vertical Left reverse spacing 1.25 samplen 2.2
+data = stem.'.dat'
+# A range with a margin of 4 percent, on a logarithmic axis of 4 percent of its decades.
+below(lo, hi, islog) = islog ? lo / (hi / lo) ** 0.04 / 1.05 : lo - (hi > lo ? (hi - lo) * 0.04 : abs(lo) * 0.05 + 1e-9)
+above(lo, hi, islog) = islog ? hi * (hi / lo) ** 0.04 * 1.05 : hi + (hi > lo ? (hi - lo) * 0.04 : abs(hi) * 0.05 + 1e-9)
+
+do for [format in 'svg pdf'] {
+if (format eq 'svg') { set terminal svg size width,height dynamic noenhanced font 'Helvetica,15' background '#ffffff' } else { set terminal pdfcairo size width/110.0,height/110.0 noenhanced font 'Helvetica,13' }
+set output stem.'.'.format
+# SPDX-License-Identifier: MIT
+# Open shapes where points are not joined: those that lie on each other are still seen.
+# Any two columns: x against y, one series a legend. xlog and ylog are 0 or 1, lines joins the points of a series.
+if (xlog) { set logscale x } else { unset logscale x }
+if (ylog) { set logscale y } else { unset logscale y }
+if (xlog) { set format x '%.6g' }
+if (ylog) { set format y '%.6g' }
+if (xlog && hi1 / lo1 < 300) { set xtics add (2, 5, 20, 50, 200, 500, 2000, 5000, 20000, 50000, 200000, 500000) }
+if (ylog && hi2 / lo2 < 300) { set ytics add (2, 5, 20, 50, 200, 500, 2000, 5000, 20000, 50000, 200000, 500000) }
+left = exists('xfrom') && lo1 < xfrom && hi1 > xfrom ? xfrom : below(lo1, hi1, xlog)
+right = exists('xtop') ? xtop : above(lo1, hi1, xlog)
+set xrange [left:right]
+set yrange [below(lo2, hi2, ylog):above(lo2, hi2, ylog)]
+if (exists('heading')) { set title heading }
+set xlabel xname
+set ylabel yname
+if (lines) {
+    plot for [i=1:N] data index i-1 using 1:2 with linespoints lw 2.4 ps 0.9 lc rgb colour[i] pt shape[i] dt dash[i] title title[i]
+} else {
+    plot for [i=1:N] data index i-1 using 1:2 with points ps 1.4 lw 2 lc rgb colour[i] pt (shape[i] % 2 ? shape[i] - 1 : shape[i] + 1) title title[i]
+}
+set output
+}
