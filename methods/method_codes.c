@@ -6,8 +6,6 @@
  * SPDX-License-Identifier: MIT */
 #include "methods/parts.h"
 
-enum { RUN = 1024 };
-
 typedef struct {
     leann_choice quantizer;
 } codes_params;
@@ -66,23 +64,15 @@ static leann_status codes_search(const leann_plan *plan, leann_ctx *ctx, const f
     uint32_t n = self->common.n, rerank = ((const codes_query *)plan->params)->rerank;
     uint32_t keep = rerank > k ? rerank : k;
     if (keep > n) keep = n;
-    leann_work *work = leann_ctx_work(ctx);
     uint64_t start = leann_now_ns();
     leann_scorer *scorer = leann_coded_scorer(ctx, &self->coded, q, NULL);
     leann_hit *hit = leann_scratch(ctx, keep * sizeof *hit);
     if (!scorer || !hit) return leann_ctx_status(ctx);
     leann_topk top;
     leann_topk_start(&top, hit, keep);
-    float keys[RUN];
-    for (uint32_t first = 0; first < n; first += RUN) {
-        uint32_t run = n - first < RUN ? n - first : RUN;
-        scorer->score(scorer, (leann_span){LEANN_NONE, first, run, NULL}, top.cut, keys, NULL);
-        for (uint32_t i = 0; i < run; i++) leann_topk_push(&top, keys[i], first + i);
-    }
+    leann_scan_all(ctx, scorer, n, &top);
     leann_topk_sort(&top);
-    work->dist_comps += n;
-    work->hops += 1;
-    work->stage_ns[1] += leann_now_ns() - start;
+    leann_ctx_work(ctx)->stage_ns[1] += leann_now_ns() - start;
     return leann_rerank(ctx, plan, q, hit, top.n, k, ids, key, found);
 }
 

@@ -4,8 +4,6 @@
  * SPDX-License-Identifier: MIT */
 #include "methods/parts.h"
 
-enum { RUN = 1024 }; /* rows keyed before the best are picked out: 4 KiB of keys stay in L1 */
-
 typedef struct {
     int vectors;
 } flat_params;
@@ -53,17 +51,9 @@ static leann_status flat_search(const leann_plan *plan, leann_ctx *ctx, const fl
     if (!scorer || !hit) return leann_ctx_status(ctx);
     leann_topk top;
     leann_topk_start(&top, hit, k);
-    float keys[RUN];
-    for (uint32_t first = 0; first < self->common.n; first += RUN) {
-        uint32_t n = self->common.n - first < RUN ? self->common.n - first : RUN;
-        scorer->score(scorer, (leann_span){LEANN_NONE, first, n, NULL}, top.cut, keys, NULL);
-        for (uint32_t i = 0; i < n; i++) leann_topk_push(&top, keys[i], first + i);
-    }
+    leann_scan_all(ctx, scorer, self->common.n, &top);
     leann_topk_sort(&top);
-    leann_work *work = leann_ctx_work(ctx);
-    work->dist_comps += self->common.n;
-    work->hops += 1;
-    work->stage_ns[0] += leann_now_ns() - start;
+    leann_ctx_work(ctx)->stage_ns[0] += leann_now_ns() - start;
     return leann_rerank(ctx, plan, q, hit, top.n, k, ids, key, found);
 }
 

@@ -82,3 +82,17 @@ void leann_vectors_predict(uint64_t n, uint32_t d, leann_dtype source, leann_kee
 {
     leann_ledger_add(ledger, LEANN_PART_VECTORS, n * d * leann_dtype_bytes(kept_type(source, keep)));
 }
+
+void leann_scan_all(leann_ctx *ctx, leann_scorer *scorer, uint32_t n, leann_topk *top)
+{
+    enum { RUN = 1024 }; /* rows keyed before the best are picked out: 4 KiB of keys stay in L1 */
+    float keys[RUN];
+    for (uint32_t first = 0; first < n; first += RUN) {
+        uint32_t run = n - first < RUN ? n - first : RUN;
+        scorer->score(scorer, (leann_span){LEANN_NONE, first, run, NULL}, top->cut, keys, NULL);
+        for (uint32_t i = 0; i < run; i++) leann_topk_push(top, keys[i], first + i);
+    }
+    leann_work *work = leann_ctx_work(ctx);
+    work->dist_comps += n;
+    work->hops += 1;
+}
