@@ -62,7 +62,7 @@ typedef struct leann_scorer leann_scorer;
 struct leann_scorer {
     /* key (span.n) out. cut: keys that are certainly above it may come back as any value above it. low: NULL or (span.n) out. */
     void (*score)(leann_scorer *self, leann_span span, float cut, float *key, float *low);
-    void (*prefetch)(const leann_scorer *self, leann_span span); /* may be NULL */
+    void (*prefetch)(const leann_scorer *self, leann_span span); /* the span may be scored soon; may be NULL */
     bool whole_lists; /* codes lie beside the lists: give it owner spans and drop visited ones after */
     bool has_low;     /* low <= true key at a stated confidence */
     uint64_t dist_comps;
@@ -72,8 +72,8 @@ struct leann_scorer {
 typedef struct leann_oracle leann_oracle;
 struct leann_oracle {
     uint32_t n, d;
-    /* key (b.n) out: squared L2 between row a and the rows of b. */
-    void (*list)(const leann_oracle *self, uint32_t a, leann_span b, float *key);
+    /* key (b.n) out: squared L2 between row a and the rows of b. cut: keys certainly above it may come back as any value above it. */
+    void (*list)(const leann_oracle *self, uint32_t a, leann_span b, float cut, float *key);
     /* One query row (d floats) against the rows of b. */
     void (*row)(const leann_oracle *self, const float *x, leann_span b, float *key);
     /* A product tile: key (a.n, b.n) out. Both spans are runs or id lists. */

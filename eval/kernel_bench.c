@@ -67,6 +67,7 @@ KERNEL(ip_f32_u8, EACH_ROW(out[i] = t->ip_f32_u8(s->q, row, s->d)))
 KERNEL(ip_f32_i8, EACH_ROW(out[i] = t->ip_f32_i8(s->q, row, s->d)))
 KERNEL(norm_f32, EACH_ROW(out[i] = t->norm_f32(row, s->d)))
 KERNEL(l2_f32_list, t->l2_f32_list(s->q, l, s->d, out))
+KERNEL(l2_f32_cut_list, t->l2_f32_cut_list(s->q, l, s->d, INFINITY, out))
 KERNEL(ip_f32_list, t->ip_f32_list(s->q, l, s->d, out))
 KERNEL(l2_u8_list, t->l2_u8_list(s->q8, l, s->d, out))
 KERNEL(l2_f32_u8_list, t->l2_f32_u8_list(s->q, l, s->d, out))
@@ -102,6 +103,7 @@ static const kernel kernels[] = {
     {"ip_f32", FLOATS, ip_f32, 2, 1, 0},
     {"norm_f32", FLOATS, norm_f32, 2, 1, 0},
     {"l2_f32_list", FLOATS, l2_f32_list, 3, 1, 0},
+    {"l2_f32_cut_list", FLOATS, l2_f32_cut_list, 3, 1, 0},
     {"ip_f32_list", FLOATS, ip_f32_list, 2, 1, 0},
     {"codebook_table", FLOATS, codebook_table, 512, 4, 0},
     {"codebook_nearest", FLOATS, codebook_nearest, 512, 4, 0},

@@ -56,7 +56,8 @@ static leann_status graph_open(leann_ctx *ctx, leann_reader *r, leann_index *ind
 {
     graph_index *self = (graph_index *)index;
     leann_status status = leann_graph_open(ctx, r, "links", index->n, &self->graph);
-    return status == LEANN_OK ? leann_vectors_open(ctx, r, index->n, index->d, index->space, &self->vectors) : status;
+    if (status == LEANN_OK) status = leann_vectors_open(ctx, r, index->n, index->d, index->space, &self->vectors);
+    return status == LEANN_OK ? leann_vectors_settle(ctx, r, &self->vectors) : status;
 }
 
 static void graph_free(leann_index *index)

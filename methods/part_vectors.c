@@ -72,6 +72,20 @@ leann_status leann_vectors_open(leann_ctx *ctx, const leann_reader *r, uint32_t 
     return leann_rows_check_file(ctx, leann_reader_path(r), out->rows);
 }
 
+leann_status leann_vectors_settle(leann_ctx *ctx, const leann_reader *r, leann_vectors *vectors)
+{
+    enum { LINE = 64 };
+    leann_rows *rows = &vectors->rows;
+    size_t bytes = rows->stride, stride = (bytes + LINE - 1) / LINE * LINE;
+    char *copy = leann_alloc(ctx, rows->n, stride);
+    if (!copy) return leann_ctx_status(ctx);
+    for (size_t i = 0; i < rows->n; i++) memcpy(copy + i * stride, leann_row(*rows, (uint32_t)i), bytes);
+    leann_reader_release(leann_reader_find(r, "vectors"));
+    rows->base = vectors->owned = copy;
+    rows->stride = stride;
+    return LEANN_OK;
+}
+
 void leann_vectors_free(leann_vectors *vectors)
 {
     leann_free(vectors->owned);

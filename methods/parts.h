@@ -51,6 +51,9 @@ leann_status leann_vectors_save(const leann_vectors *vectors, leann_writer *w);
 /* The rows where the file has them.
  *   errors  EFORMAT no such section, another shape, numbers that are not finite, zero rows (angular) */
 leann_status leann_vectors_open(leann_ctx *ctx, const leann_reader *r, uint32_t n, uint32_t d, leann_space space, leann_vectors *out);
+/* Copies mapped rows to where jumping about in them is cheap: huge pages, each row at the start of a cache line. The file's pages leave
+ * resident memory. Errors: ENOMEM */
+leann_status leann_vectors_settle(leann_ctx *ctx, const leann_reader *r, leann_vectors *vectors);
 void leann_vectors_free(leann_vectors *vectors);
 void leann_vectors_predict(uint64_t n, uint32_t d, leann_dtype source, leann_keep keep, leann_ledger *ledger);
 

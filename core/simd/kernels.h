@@ -36,6 +36,9 @@ typedef struct {
     /* One query against a list: out[i]. */
     void (*l2_f32_list)(const float *q, leann_list rows, size_t d, float *out);
     void (*ip_f32_list)(const float *q, leann_list rows, size_t d, float *out);
+    /* The same as l2_f32_list where the sum is at most cut; a row whose partial sum passes it is left there: any value above cut.
+     * Sums only grow as they are rounded, so that no row at or under cut is left. Pays where leading components say most. */
+    void (*l2_f32_cut_list)(const float *q, leann_list rows, size_t d, float cut, float *out);
     void (*l2_u8_list)(const uint8_t *q, leann_list rows, size_t d, float *out);
     void (*l2_f32_u8_list)(const float *q, leann_list rows, size_t d, float *out);
     void (*ip_f32_u8_list)(const float *q, leann_list rows, size_t d, float *out);

@@ -245,6 +245,11 @@ static void l2_f32_list(const float *q, leann_list rows, size_t d, float *out)
 {
     score_list(L2_F32, (query){q, NULL, d}, rows, out);
 }
+static void l2_f32_cut_list(const float *q, leann_list rows, size_t d, float cut, float *out)
+{
+    (void)cut; /* whole sums are right too; stopping at the cut waits for a processor to time it on */
+    l2_f32_list(q, rows, d, out);
+}
 static void ip_f32_list(const float *q, leann_list rows, size_t d, float *out)
 {
     score_list(IP_F32, (query){q, NULL, d}, rows, out);
@@ -366,6 +371,7 @@ const leann_kernels leann_kernels_neon = {
     .norm_f32 = norm_f32,
     .l2_f32_list = l2_f32_list,
     .ip_f32_list = ip_f32_list,
+    .l2_f32_cut_list = l2_f32_cut_list,
     .l2_u8_list = l2_u8_list,
     .l2_f32_u8_list = l2_f32_u8_list,
     .ip_f32_u8_list = ip_f32_u8_list,

@@ -114,6 +114,11 @@ static void ip_f32_list(const float *q, leann_list rows, size_t d, float *out)
 {
     EACH_ROW(ip_f32(q, row, d))
 }
+static void l2_f32_cut_list(const float *q, leann_list rows, size_t d, float cut, float *out)
+{
+    (void)cut; /* whole sums are right too */
+    l2_f32_list(q, rows, d, out);
+}
 static void l2_u8_list(const uint8_t *q, leann_list rows, size_t d, float *out)
 {
     EACH_ROW(l2_u8(q, row, d))
@@ -230,6 +235,7 @@ const leann_kernels leann_kernels_scalar = {
     .norm_f32 = norm_f32,
     .l2_f32_list = l2_f32_list,
     .ip_f32_list = ip_f32_list,
+    .l2_f32_cut_list = l2_f32_cut_list,
     .l2_u8_list = l2_u8_list,
     .l2_f32_u8_list = l2_f32_u8_list,
     .ip_f32_u8_list = ip_f32_u8_list,

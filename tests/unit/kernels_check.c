@@ -136,6 +136,10 @@ static void call_ip_f32(const leann_kernels *t, const data *x, leann_list l, flo
 {
     t->ip_f32_list(x->q, l, x->d, out);
 }
+static void call_l2_f32_cut(const leann_kernels *t, const data *x, leann_list l, float *out)
+{
+    t->l2_f32_cut_list(x->q, l, x->d, INFINITY, out);
+}
 static void call_l2_u8(const leann_kernels *t, const data *x, leann_list l, float *out)
 {
     t->l2_u8_list(x->bytes, l, x->d, out);
@@ -226,6 +230,7 @@ static const list_case cases[] = {
     {"sq4_ip_list", NIBBLES, call_sq4_ip, term_sq4_ip, 15},
     {"adc8_list", BYTES, call_adc8, term_adc8, 1},
     {"adc4_list", NIBBLES, call_adc4, term_adc4, 1},
+    {"l2_f32_cut_list", FLOATS, call_l2_f32_cut, term_l2_f32, 4},
 };
 
 static size_t row_bytes(row_type type, size_t d)
@@ -328,6 +333,38 @@ static bool lists(const leann_kernels *t, char *why)
         for (size_t d = 0; d <= 70 && !fails; d++) fails = case_fails(t, &cases[c], &x, d, why);
         for (size_t i = 0; i < sizeof wide / sizeof *wide && !fails; i++) fails = case_fails(t, &cases[c], &x, wide[i], why);
     }
+    data_free(&x);
+    return !fails;
+}
+
+/* A cut leaves what is at or under it as it is, bit for bit, and the rest above it: at each row's own sum and next to it. */
+static bool cut_fails(const leann_kernels *t, data *x, size_t d, char *why)
+{
+    enum { ROWS = 45 }; /* more than go together */
+    float whole[ROWS], got[ROWS];
+    data_fill(x, d, 1, false);
+    leann_list rows = fill_rows(x, &cases[0], ROWS, 0);
+    t->l2_f32_list(x->q, rows, d, whole);
+    for (int i = 0; i < ROWS; i++)
+        for (int side = -1; side <= 1; side++) {
+            float cut = side == 0 ? whole[i] : nextafterf(whole[i], side < 0 ? 0 : INFINITY);
+            t->l2_f32_cut_list(x->q, rows, d, cut, got);
+            for (int r = 0; r < ROWS; r++) {
+                if (whole[r] <= cut ? memcmp(&got[r], &whole[r], sizeof *got) == 0 : got[r] > cut) continue;
+                snprintf(why, KERNELS_WHY, "l2_f32_cut_list d %zu row %d, cut %.9g: %.9g, the whole sum is %.9g", d, r, (double)cut,
+                         (double)got[r], (double)whole[r]);
+                return true;
+            }
+        }
+    return false;
+}
+
+static bool cuts(const leann_kernels *t, char *why)
+{
+    bool fails = false;
+    data x = data_new();
+    for (size_t d = 1; d <= 140 && !fails; d += 3) fails = cut_fails(t, &x, d, why);
+    for (size_t i = 0; i < sizeof wide / sizeof *wide && !fails; i++) fails = cut_fails(t, &x, wide[i], why);
     data_free(&x);
     return !fails;
 }
@@ -605,6 +642,7 @@ static bool checksums(const leann_kernels *t, char *why)
 const kernels_check kernels_checks[] = {
     {"lists", lists},
     {"pairs", pairs},
+    {"cuts", cuts},
     {"bytes", bytes},
     {"codebooks", codebooks},
     {"float16 widening", widening},
