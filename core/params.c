@@ -281,7 +281,11 @@ static leann_value *value_of(const leann_param *p, const void *params)
 leann_value *leann_params_value(const leann_param *table, const void *params)
 {
     leann_value *map = leann_value_new_map();
-    for (const leann_param *p = table; p && p->name; p++) leann_value_set(map, p->name, value_of(p, params));
+    for (const leann_param *p = table; p && p->name; p++) {
+        const void *field = (const char *)params + p->offset;
+        if (p->late && *(const uint32_t *)field == 0) continue;
+        leann_value_set(map, p->name, value_of(p, params));
+    }
     return map;
 }
 

@@ -137,7 +137,8 @@ struct leann_quantizer_type {
                      * scratch ran out, ctx holds ENOMEM and x is not to be used */
     /* A scorer for query q (d floats) in ctx's scratch. base (lists), residual only: |q - a|² (L2) or -<q, a> (inner product).
      * Plain: key = |q - x̂|² or -<q, x̂>. Residual: key = base[owner] + bias[i] - 2<q, r_i>, one look-up table a query; spans then
-     * must be runs inside one list, with owner = that list. */
+     * must be runs inside one list, with owner = that list. A quantiser may know more of |q - x|² than x̂ tells: under L2 a key may
+     * differ from |q - x̂|² by a constant of the row, of at most |x - x̂|². */
     leann_scorer *(*prepare)(const leann_quantizer *self, leann_ctx *ctx, const leann_codes *codes, const float *q, const float *base);
     leann_status (*save)(const leann_quantizer *self, leann_writer *w);
     leann_status (*open)(leann_ctx *ctx, const leann_reader *r, uint32_t d, const void *params, leann_quantizer **out);

@@ -55,6 +55,14 @@ typedef struct {
      * bytes apart the centroid of least norm - 2 <x, c>, the smaller one of equals, k <= 256; key NULL or (n): that least value. */
     void (*codebook_table)(leann_codebook book, const float *x, float alpha, float *out);
     void (*codebook_nearest)(leann_codebook book, const float *x, size_t stride, size_t n, uint8_t *code, float *key);
+    /* Codes of 1, 2 and 4 bits against a query of whole numbers, component j = 256 high[j] + low[j]; d a multiple of 32, at most 65536.
+     * With bytes = d bits / 8, component j of a code is the j / bytes-th group of bits, from the lowest, of byte j % bytes. out: the exact
+     * sum over j of query times code, rounded to float once. A prefetch covers a row's whole stride: keep beside a code what it needs. */
+    void (*ip_i16_u1_list)(const int8_t *high, const int8_t *low, leann_list rows, size_t d, float *out);
+    void (*ip_i16_u2_list)(const int8_t *high, const int8_t *low, leann_list rows, size_t d, float *out);
+    void (*ip_i16_u4_list)(const int8_t *high, const int8_t *low, leann_list rows, size_t d, float *out);
+    /* The Walsh-Hadamard transform in place, without a factor: twice gives n x. n a power of two. The same bits from every table. */
+    void (*hadamard_f32)(float *x, size_t n);
     /* Conversions. */
     void (*f32_from_u8)(const uint8_t *in, float *out, size_t n);
     void (*f32_from_f16)(const uint16_t *in, float *out, size_t n);

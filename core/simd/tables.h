@@ -37,4 +37,15 @@ LEANN_CODEBOOK_SET(avx2);
 LEANN_CODEBOOK_SET(avx512);
 LEANN_CODEBOOK_SET(neon);
 
+/* rabitq_<set>.c */
+#define LEANN_RABITQ_SET(set)                                                                                                              \
+    void leann_ip_i16_u1_list_##set(const int8_t *high, const int8_t *low, leann_list rows, size_t d, float *out);                         \
+    void leann_ip_i16_u2_list_##set(const int8_t *high, const int8_t *low, leann_list rows, size_t d, float *out);                         \
+    void leann_ip_i16_u4_list_##set(const int8_t *high, const int8_t *low, leann_list rows, size_t d, float *out);                         \
+    void leann_hadamard_f32_##set(float *x, size_t n)
+LEANN_RABITQ_SET(scalar);
+LEANN_RABITQ_SET(avx2);
+LEANN_RABITQ_SET(avx512);
+LEANN_RABITQ_SET(neon);
+
 #endif

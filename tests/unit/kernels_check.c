@@ -498,6 +498,88 @@ static bool codebooks(const leann_kernels *t, char *why)
     return !fails;
 }
 
+/* ---- codes of a few bits against queries of whole numbers: exact up to the largest d and the largest values */
+
+typedef void small_code_kernel(const int8_t *high, const int8_t *low, leann_list rows, size_t d, float *out);
+
+static bool small_codes_fail(small_code_kernel *kernel, unsigned bits, size_t d, uint32_t n, bool largest, char *why)
+{
+    enum { GAP = 4 };
+    size_t bytes = d * bits / 8, stride = bytes + GAP;
+    guarded query[2] = {guarded_new(d), guarded_new(d)}, rows = guarded_new(n * stride);
+    int8_t *high = (int8_t *)query[0].end - d, *low = (int8_t *)query[1].end - d;
+    uint8_t *base = (uint8_t *)rows.end - ((n - 1) * stride + bytes);
+    for (size_t j = 0; j < d; j++) high[j] = largest ? -128 : (int8_t)random_bits(), low[j] = largest ? -128 : (int8_t)random_bits();
+    for (size_t i = 0; i < (n - 1) * stride + bytes; i++) base[i] = largest ? 255 : (uint8_t)random_bits();
+    bool fails = false;
+    for (int by_ids = 0; by_ids < 2 && !fails; by_ids++) {
+        uint32_t ids[32];
+        float out[33] = {[32] = 7};
+        for (uint32_t i = 0; i < n; i++) ids[i] = random_bits() % n;
+        kernel(high, low, (leann_list){.base = base, .stride = stride, .ids = by_ids ? ids : NULL, .n = n}, d, out);
+        for (uint32_t i = 0; i < n && !fails; i++) {
+            const uint8_t *row = base + (by_ids ? ids[i] : i) * stride;
+            int64_t want = 0;
+            for (size_t j = 0; j < d; j++)
+                want += (256 * high[j] + low[j]) * (int64_t)(row[j % bytes] >> (bits * (j / bytes)) & ((1u << bits) - 1));
+            fails = out[i] != (float)want || out[32] != 7.0F;
+            if (fails)
+                snprintf(why, KERNELS_WHY, "codes of %u bits, d %zu, row %u of %u: %.9g, not %.9g", bits, d, i, n, (double)out[i],
+                         (double)(float)want);
+        }
+    }
+    guarded_free(query[0]);
+    guarded_free(query[1]);
+    guarded_free(rows);
+    return fails;
+}
+
+static bool small_codes(const leann_kernels *t, char *why)
+{
+    const struct {
+        unsigned bits;
+        small_code_kernel *kernel;
+    } all[] = {{1, t->ip_i16_u1_list}, {2, t->ip_i16_u2_list}, {4, t->ip_i16_u4_list}};
+    for (size_t k = 0; k < 3; k++) {
+        for (size_t d = 32; d <= 1056; d += 32)
+            for (uint32_t n = 1; n <= 32; n += n < 6 ? 1 : 13)
+                if (small_codes_fail(all[k].kernel, all[k].bits, d, n, false, why)) return false;
+        if (small_codes_fail(all[k].kernel, all[k].bits, 65536, 5, true, why)) return false;
+        leann_list none = {.base = NULL, .n = 0};
+        all[k].kernel(NULL, NULL, none, 32, NULL);
+    }
+    return true;
+}
+
+/* Against the definition, where all sums are whole numbers; against the scalar table bit for bit, where they are rounded. */
+static bool hadamard(const leann_kernels *t, char *why)
+{
+    for (size_t n = 1; n <= MAX_D; n *= 2)
+        for (int exact = 0; exact < 2; exact++) {
+            float x[MAX_D], want[MAX_D];
+            guarded memory = guarded_new(n * sizeof *x);
+            float *y = (float *)(void *)memory.end - n;
+            for (size_t j = 0; j < n; j++) y[j] = x[j] = random_float(exact);
+            memcpy(want, x, n * sizeof *x);
+            if (exact)
+                for (size_t i = 0; i < n; i++) {
+                    want[i] = 0;
+                    for (size_t j = 0; j < n; j++) want[i] += __builtin_popcountll(i & j) % 2 ? -x[j] : x[j];
+                }
+            else
+                leann_kernels_named("scalar")->hadamard_f32(want, n);
+            t->hadamard_f32(y, n);
+            bool fails = false;
+            for (size_t i = 0; i < n && !fails; i++) {
+                fails = y[i] != want[i];
+                if (fails) snprintf(why, KERNELS_WHY, "hadamard_f32 of %zu: %.9g at %zu, not %.9g", n, (double)y[i], i, (double)want[i]);
+            }
+            guarded_free(memory);
+            if (fails) return false;
+        }
+    return true;
+}
+
 /* ---- conversions */
 
 static uint32_t bits_of(float x)
@@ -645,6 +727,8 @@ const kernels_check kernels_checks[] = {
     {"cuts", cuts},
     {"bytes", bytes},
     {"codebooks", codebooks},
+    {"small codes", small_codes},
+    {"hadamard", hadamard},
     {"float16 widening", widening},
     {"float16 narrowing", narrowing},
     {"every count", counts},
