@@ -50,11 +50,20 @@ leann_status leann_vectors_take(leann_ctx *ctx, leann_rows rows, const uint32_t 
     return LEANN_OK;
 }
 
+leann_status leann_packed_save(leann_writer *w, const char *name, leann_part part, leann_dtype type, uint32_t n, size_t bytes,
+                               const void *base, size_t stride)
+{
+    if (stride == bytes) return leann_writer_add(w, name, part, type, n, bytes, base);
+    leann_status status = leann_writer_begin(w, name, part, type, n, bytes);
+    for (uint32_t i = 0; i < n && status == LEANN_OK; i++) status = leann_writer_put(w, (const char *)base + i * stride, bytes);
+    return status == LEANN_OK ? leann_writer_end(w) : status;
+}
+
 leann_status leann_vectors_save(const leann_vectors *vectors, leann_writer *w)
 {
     leann_rows rows = vectors->rows;
-    assert(rows.stride == rows.d * leann_dtype_bytes(rows.type));
-    return leann_writer_add(w, "vectors", LEANN_PART_VECTORS, rows.type, rows.n, rows.stride, rows.base);
+    return leann_packed_save(w, "vectors", LEANN_PART_VECTORS, rows.type, rows.n, rows.d * leann_dtype_bytes(rows.type), rows.base,
+                             rows.stride);
 }
 
 leann_status leann_vectors_open(leann_ctx *ctx, const leann_reader *r, uint32_t n, uint32_t d, leann_space space, leann_vectors *out)
