@@ -59,7 +59,7 @@ void leann_ctx_on_progress(leann_ctx *ctx, leann_progress_fn fn, void *arg);
 
 /* ---- rows ------------------------------------------------------------------------------------------------------ */
 
-typedef enum { LEANN_F32 = 0, LEANN_U8, LEANN_I8, LEANN_F16, LEANN_U16, LEANN_U32, LEANN_U64, LEANN_BYTES } leann_dtype;
+typedef enum { LEANN_F32 = 0, LEANN_U8, LEANN_I8, LEANN_F16, LEANN_U16, LEANN_U32, LEANN_U64, LEANN_BYTES, LEANN_PAGES } leann_dtype;
 typedef enum { LEANN_L2 = 0, LEANN_ANGULAR, LEANN_IP } leann_space;
 
 size_t leann_dtype_bytes(leann_dtype type); /* of one element */
