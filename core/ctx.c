@@ -74,6 +74,7 @@ void leann_ctx_free(leann_ctx *ctx)
 {
     if (!ctx) return;
     ctx_pool_free(ctx->pool);
+    ctx_ring_free(ctx->ring);
     for (ctx_block *block = ctx->bottom, *next; block; block = next) {
         next = block->next;
         ASAN_UNPOISON_MEMORY_REGION(block->base, block->size);
