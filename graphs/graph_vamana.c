@@ -305,6 +305,11 @@ static uint32_t default_ef(const void *params)
     return resolve(params).ef_search;
 }
 
+static uint32_t slots(const void *params)
+{
+    return resolve(params).degree;
+}
+
 extern const leann_graph_type leann_graph_vamana;
 const leann_graph_type leann_graph_vamana = {
     .common = {.name = "vamana",
@@ -316,4 +321,5 @@ const leann_graph_type leann_graph_vamana = {
     .build = build,
     .predict = predict,
     .default_ef = default_ef,
+    .slots = slots,
 };
