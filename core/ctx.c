@@ -75,6 +75,7 @@ void leann_ctx_free(leann_ctx *ctx)
 {
     if (!ctx) return;
     ctx_pool_free(ctx->pool);
+    ctx_ring_free(ctx->ring);
     for (ctx_block *block = ctx->bottom, *next; block; block = next) {
         next = block->next;
         ASAN_UNPOISON_MEMORY_REGION(block->base, block->size);
@@ -426,13 +427,15 @@ size_t leann_dtype_bytes(leann_dtype type)
     case LEANN_I8:
     case LEANN_BYTES:
         return 1;
+    case LEANN_PAGES:
+        return 4096;
     }
     return 0;
 }
 
 const char *leann_dtype_word(leann_dtype type)
 {
-    static const char *const word[] = {"f32", "u8", "i8", "f16", "u16", "u32", "u64", "bytes"};
+    static const char *const word[] = {"f32", "u8", "i8", "f16", "u16", "u32", "u64", "bytes", "pages"};
     return (unsigned)type < sizeof word / sizeof *word ? word[type] : "unknown";
 }
 

@@ -13,6 +13,9 @@ typedef struct {
 } leann_draft;
 
 leann_status leann_draft_open(leann_ctx *ctx, const char *path, leann_draft *out);
+/* A draft without a name, for reading too: it is never committed, and gone when it is dropped or the process ends. It lies in $TMPDIR, else
+ * in /var/tmp, which may hold more than memory. */
+leann_status leann_draft_spool(leann_ctx *ctx, leann_draft *out);
 /* bytes at offset, whole; EIO says how many did not fit where ("No space left on device"). */
 leann_status leann_draft_write(leann_draft *draft, uint64_t offset, const void *data, size_t bytes);
 leann_status leann_draft_commit(leann_draft *draft); /* fsync, rename, fsync of the folder; the caller still drops the draft */

@@ -16,10 +16,10 @@
 #include "core/params.h"
 
 struct leann_plugin {
-    const char *name;  /* the config word */
-    int revision;      /* goes up when the same parameters give other bytes or other answers */
-    const char *about; /* one line */
-    const char *source; /* paper and algorithm number */
+    const char *name;          /* the config word */
+    int revision;              /* goes up when the same parameters give other bytes or other answers */
+    const char *about;         /* one line */
+    const char *source;        /* paper and algorithm number */
     const leann_param *params; /* NULL: none */
     size_t params_size;
 };
@@ -37,10 +37,10 @@ const leann_plugin *leann_plugin_find(leann_ctx *ctx, leann_kind kind, const cha
 
 typedef struct leann_dataset leann_dataset;
 struct leann_dataset {
-    const char *name;  /* "" when built from bare rows */
-    const char *sha;   /* sha256 of the rows, hex; "" when not known (then no stage is cached) */
-    leann_rows train;  /* angular: unit rows */
-    leann_rows test;   /* n = 0 when there is none */
+    const char *name;          /* "" when built from bare rows */
+    const char *sha;           /* sha256 of the rows, hex; "" when not known (then no stage is cached) */
+    leann_rows train;          /* angular: unit rows */
+    leann_rows test;           /* n = 0 when there is none */
     const uint32_t *neighbors; /* (test.n, gt_k) exact ids, or NULL */
     uint32_t gt_k;
     /* Labels of the train rows by the name of an HDF5 dataset, made 0 … *count - 1 in order of first appearance; owned by the data
@@ -110,6 +110,7 @@ typedef struct {
     /* What leann_graph_save will write for n nodes: adds its sections. seed: levels are drawn from it. */
     void (*predict)(uint64_t n, uint64_t seed, const void *params, leann_ledger *ledger);
     uint32_t (*default_ef)(const void *params); /* ef_search when a query does not say */
+    uint32_t (*slots)(const void *params);      /* links a node has on level 0 at most; 0: no edges */
 } leann_graph_type;
 
 /* ---- quantisers ---------------------------------------------------------------------------------------------------------- */
@@ -209,7 +210,7 @@ struct leann_index { /* frozen; the method's own struct begins with this */
 };
 struct leann_plan { /* immutable; the method's own struct begins with this */
     const leann_index *index;
-    void *params; /* the query parameters, owned */
+    void *params;             /* the query parameters, owned */
     const leann_rows *source; /* NULL: none given; angular: unit rows */
     leann_fetcher *fetcher;   /* opened by the method's plan, NULL when it needs none; the wrapper frees it */
     leann_rows source_rows;   /* what source points to */
@@ -226,16 +227,16 @@ typedef struct {
 } leann_inside;
 
 struct leann_method_type {
-    leann_plugin common;       /* params: build parameters */
-    const leann_param *query;  /* query parameters, apart */
+    leann_plugin common;      /* params: build parameters */
+    const leann_param *query; /* query parameters, apart */
     size_t query_size;
     size_t index_size, plan_size; /* of the method's own structs: the wrapper allocates them zeroed and fills the common part */
     leann_status (*build)(leann_ctx *ctx, const leann_dataset *data, leann_stages *stages, leann_index *self);
     leann_status (*save)(const leann_index *self, leann_writer *w); /* the wrapper has written the manifest */
     leann_status (*open)(leann_ctx *ctx, leann_reader *r, leann_index *self);
-    void (*free)(leann_index *self);        /* what it holds, not itself; called after a failed build or open too */
+    void (*free)(leann_index *self);                        /* what it holds, not itself; called after a failed build or open too */
     leann_status (*plan)(leann_ctx *ctx, leann_plan *self); /* may be NULL */
-    void (*plan_free)(leann_plan *self);    /* may be NULL */
+    void (*plan_free)(leann_plan *self);                    /* may be NULL */
     /* One query of d floats (angular: unit). At most k answers: ids and keys, closest first; *found says how many. Its work is
      * counted in leann_ctx_work(ctx). The wrapper pads, turns keys into distances and resets the scratch. */
     leann_status (*search)(const leann_plan *self, leann_ctx *ctx, const float *q, uint32_t k, uint32_t *ids, float *key, uint32_t *found);

@@ -10,6 +10,7 @@
 #include "leann_build.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -21,6 +22,18 @@
 #ifndef LEANN_LIBRARIES
 #define LEANN_LIBRARIES "unknown"
 #endif
+
+uint64_t leann_process_bytes(const char *field)
+{
+    char line[256];
+    uint64_t kb = 0;
+    size_t n = strlen(field);
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (!strncmp(line, field, n) && line[n] == ':') kb = strtoull(line + n + 1, NULL, 10);
+    if (f) fclose(f);
+    return kb * 1024;
+}
 
 void leann_data_sha(const leann_dataset *data, char hex[65])
 {

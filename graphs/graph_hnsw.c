@@ -209,6 +209,11 @@ static uint32_t default_ef(const void *params)
     return resolve(params).ef_search;
 }
 
+static uint32_t slots(const void *params)
+{
+    return 2 * resolve(params).M;
+}
+
 extern const leann_graph_type leann_graph_hnsw;
 const leann_graph_type leann_graph_hnsw = {
     .common = {.name = "hnsw",
@@ -220,4 +225,5 @@ const leann_graph_type leann_graph_hnsw = {
     .build = build,
     .predict = predict,
     .default_ef = default_ef,
+    .slots = slots,
 };

@@ -306,6 +306,11 @@ static uint32_t default_ef(const void *params)
     return resolve(params).ef_search;
 }
 
+static uint32_t slots(const void *params)
+{
+    return resolve(params).degree;
+}
+
 extern const leann_graph_type leann_graph_vamana;
 const leann_graph_type leann_graph_vamana = {
     .common = {.name = "vamana",
@@ -317,4 +322,5 @@ const leann_graph_type leann_graph_vamana = {
     .build = build,
     .predict = predict,
     .default_ef = default_ef,
+    .slots = slots,
 };

@@ -6,7 +6,7 @@
 
 #include "methods/parts.h"
 
-static leann_dtype kept_type(leann_dtype source, leann_keep keep)
+leann_dtype leann_keep_type(leann_dtype source, leann_keep keep)
 {
     return keep == LEANN_KEEP_F32 ? LEANN_F32 : source;
 }
@@ -36,7 +36,7 @@ static leann_status copy_chunk(leann_ctx *worker, void *arg, size_t begin, size_
 
 leann_status leann_vectors_take(leann_ctx *ctx, leann_rows rows, const uint32_t *ids, leann_keep keep, leann_vectors *out)
 {
-    leann_dtype type = kept_type(rows.type, keep);
+    leann_dtype type = leann_keep_type(rows.type, keep);
     size_t stride = rows.d * leann_dtype_bytes(type);
     char *copy = leann_alloc(ctx, rows.n, stride);
     if (!copy) return leann_ctx_status(ctx);
@@ -103,7 +103,7 @@ void leann_vectors_free(leann_vectors *vectors)
 
 void leann_vectors_predict(uint64_t n, uint32_t d, leann_dtype source, leann_keep keep, leann_ledger *ledger)
 {
-    leann_ledger_add(ledger, LEANN_PART_VECTORS, n * d * leann_dtype_bytes(kept_type(source, keep)));
+    leann_ledger_add(ledger, LEANN_PART_VECTORS, n * d * leann_dtype_bytes(leann_keep_type(source, keep)));
 }
 
 void leann_scan_all(leann_ctx *ctx, leann_scorer *scorer, uint32_t n, leann_topk *top)

@@ -7,7 +7,9 @@
 
 #include <math.h>
 
-#include "core/graph.h"
+#include "core/beam.h"
+#include "core/files.h"
+#include "core/pages.h"
 #include "core/product.h"
 #include "core/topk.h"
 
@@ -36,8 +38,13 @@ void leann_scan_all(leann_ctx *ctx, leann_scorer *scorer, uint32_t n, leann_topk
 
 /* ---- kept vectors: (n, d) in the source's own type or as floats ------------------------------------------------------------ */
 
-typedef enum { LEANN_KEEP_SOURCE, LEANN_KEEP_F32 } leann_keep; /* the words of LEANN_KEEP_WORDS */
+typedef enum {
+    LEANN_KEEP_SOURCE,
+    LEANN_KEEP_F32,
+    LEANN_KEEP_NONE
+} leann_keep; /* the words of LEANN_KEEP_WORDS; none: where a method can */
 #define LEANN_KEEP_WORDS "source|f32"
+leann_dtype leann_keep_type(leann_dtype source, leann_keep keep);
 
 typedef struct {
     leann_rows rows;
@@ -149,6 +156,50 @@ leann_scorer *leann_coded_scorer(leann_ctx *ctx, const leann_coded *coded, const
 /* x̂ of slots, (n, d), anchors added back. */
 leann_status leann_coded_decode(const leann_coded *coded, leann_ctx *ctx, const leann_lists *lists, const uint32_t *slots, uint32_t n,
                                 float *x);
+
+/* ---- nodes on pages: a graph that stays on disk, with the vectors beside the links where they are kept ---------------------------------- */
+
+/* A node is its vector (padded to 4 bytes; absent without vectors), its degree and its links (slots), both u32: node_bytes. Nodes are
+ * numbered by *place*: node p lies in page group p / per_page, which is `span` pages: several nodes on one page, or one node on several. */
+typedef struct {
+    leann_graph graph;  /* of places; its links are NULL: they lie on the pages */
+    leann_rows vectors; /* what the vectors are; base NULL. stride 0: none are kept */
+    uint32_t node_bytes, per_page, span;
+    const uint8_t *ids; /* place -> row, packed in bits each */
+    unsigned bits;
+    leann_pages pages;
+    leann_draft spool; /* the pages of a built index; all zero when they are a file's */
+    void *owned;
+} leann_nodes;
+
+/* Puts nodes that are linked on the same page and writes them to a spool. graph: over rows; keep: what of the rows.
+ *   *order    (n) the row of each place; heap, the caller's
+ *   errors    EIO the spool cannot be written; ENOMEM, EINTR. *out may hold something then: leann_nodes_free
+ *   threads   in parallel; the same bytes for any number */
+leann_status leann_nodes_make(leann_ctx *ctx, const leann_graph *graph, leann_rows rows, leann_keep keep, leann_nodes *out,
+                              uint32_t **order);
+leann_status leann_nodes_save(const leann_nodes *nodes, leann_writer *w); /* in blocks of 1 MiB: no second copy in memory */
+/* rows: n, d, space and type of the source, base unused. Checks the head and the order; what lies on a page is checked when it is read.
+ *   errors  EFORMAT, ENOMEM, EIO */
+leann_status leann_nodes_open(leann_ctx *ctx, const leann_reader *r, leann_rows rows, leann_keep keep, uint32_t slots, leann_nodes *out);
+void leann_nodes_free(leann_nodes *nodes);
+void leann_nodes_predict(uint64_t n, uint32_t d, leann_dtype source, leann_keep keep, uint32_t slots, leann_ledger *ledger);
+/* Row -> place, (n), in ctx's scratch: for measures, not for searches. */
+uint32_t *leann_nodes_places(leann_ctx *ctx, const leann_nodes *nodes);
+
+typedef struct {
+    leann_effort effort;
+    leann_io io;
+    const char *cache; /* the first `cached` page groups, in memory; NULL: none */
+    uint32_t cached;
+} leann_nodes_query;
+/* The walk over the pages, in the order of the coarse scorer's keys (of places).
+ *   *hit, *found  rows, closest first, in ctx's scratch: with vectors the k nearest by exact key of all that lie on the pages that were read,
+ *                 else the candidates by coarse key
+ *   errors        EFORMAT a node that no program wrote; EIO; ENOMEM; EINTR
+ *   memory        at most 4 MiB of pages, more only where a beam needs it */
+leann_status leann_nodes_search(leann_ctx *ctx, const leann_nodes *nodes, leann_scorer *coarse, leann_nodes_query query, const float *q,
+                                uint32_t k, leann_hit **hit, uint32_t *found);
 
 /* ---- the exact re-rank ---------------------------------------------------------------------------------------------------------- */
 
