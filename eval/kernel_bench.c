@@ -21,11 +21,11 @@ enum { CACHED_BYTES = 16384, LIST = 32, MOST_ROWS = 64, RANDOM_LISTS = 2048, TAB
 
 /* ---- what is timed */
 
-typedef enum { FLOATS, BYTES, HALVES, NIBBLES, CODES8, CODES4 } row_type;
+typedef enum { FLOATS, BYTES, HALVES, NIBBLES, CODES8, CODES4, BLOCKS4 } row_type; /* BLOCKS4: a row is 32 codes */
 
 typedef struct { /* the sides that all rows share */
     float *q, *scale, *table;
-    uint8_t *q8, *codes;
+    uint8_t *q8, *codes, *lut;
     void *sink;          /* what a kernel writes beside its result: d values, or a codebook's table */
     leann_codebook book; /* of 256 centroids and `width` components: a row is m of them, side by side */
     size_t d, m, width;
@@ -85,6 +85,22 @@ KERNEL(f32_from_f16, EACH_ROW(t->f32_from_f16(row, s->sink, s->d); out[i] = 0))
 KERNEL(f16_from_f32, EACH_ROW(t->f16_from_f32(row, s->sink, s->d); out[i] = 0))
 KERNEL(crc32c, EACH_ROW(out[i] = (float)t->crc32c(0, row, s->d)))
 
+/* A block's result is all of its 32 together, which a float holds exactly. */
+static void fastscan(const leann_kernels *t, const shared *s, leann_list l, float *out)
+{
+    enum { VECTORS = 32 };
+    uint16_t sum[MOST_ROWS * VECTORS];
+    if (l.ids)
+        for (uint32_t i = 0; i < l.n; i++) t->fastscan(s->lut, row_at(&l, i), s->m, 1, sum + i * VECTORS);
+    else
+        t->fastscan(s->lut, row_at(&l, 0), s->m, l.n, sum);
+    for (uint32_t i = 0; i < l.n; i++) {
+        uint32_t all = 0;
+        for (uint32_t v = 0; v < VECTORS; v++) all += sum[i * VECTORS + v];
+        out[i] = (float)all;
+    }
+}
+
 /* The sum of the keys says what a wrong code would change; equal keys may be different centroids. */
 static void codebook_nearest(const leann_kernels *t, const shared *s, leann_list l, float *out)
 {
@@ -122,13 +138,14 @@ static const kernel kernels[] = {
     {"sq4_ip_list", NIBBLES, sq4_ip_list, 2, 15, 0},
     {"adc8_list", CODES8, adc8_list, 1, 1, 0},
     {"adc4_list", CODES4, adc4_list, 1, 1, 0},
+    {"fastscan", BLOCKS4, fastscan, 32, 0, 0},
     {"crc32c", BYTES, crc32c, 0, 0, 0},
 };
 enum { KERNELS = sizeof kernels / sizeof *kernels };
 
 static size_t components(const kernel *k, const shared *s)
 {
-    return k->type == CODES8 || k->type == CODES4 ? s->m : s->d;
+    return k->type == CODES8 || k->type == CODES4 || k->type == BLOCKS4 ? s->m : s->d;
 }
 
 static size_t row_bytes(const kernel *k, const shared *s)
@@ -136,6 +153,7 @@ static size_t row_bytes(const kernel *k, const shared *s)
     size_t n = components(k, s);
     if (k->type == FLOATS) return n * sizeof(float);
     if (k->type == HALVES) return n * sizeof(uint16_t);
+    if (k->type == BLOCKS4) return n * 16;
     return k->type == NIBBLES || k->type == CODES4 ? (n + 1) / 2 : n;
 }
 
@@ -336,6 +354,7 @@ static leann_status prepare(bench *b)
     s->scale = leann_alloc(b->ctx, s->d, sizeof *s->scale);
     s->q8 = leann_alloc(b->ctx, s->d, 1);
     s->table = leann_alloc(b->ctx, s->m * 256, sizeof *s->table);
+    s->lut = leann_alloc(b->ctx, s->m, 16);
     s->width = s->d < 8 ? s->d : 8;
     s->codes = leann_alloc(b->ctx, s->m, 1);
     s->sink = leann_alloc(b->ctx, s->d < 256 ? 256 : s->d, sizeof(float));
@@ -352,6 +371,7 @@ static leann_status prepare(bench *b)
         s->q8[j] = (uint8_t)leann_rng_u32(&rng);
     }
     for (size_t j = 0; j < s->m * 256; j++) s->table[j] = (float)(leann_rng_u32(&rng) >> 8) * 0x1p-24F;
+    for (size_t j = 0; j < s->m * 16; j++) s->lut[j] = (uint8_t)leann_rng_u32(&rng);
     for (size_t j = 0; j < s->width * 256; j++) {
         column[j] = (float)(leann_rng_u32(&rng) >> 8) * 0x1p-24F;
         norm[j % 256] += column[j] * column[j];
@@ -366,6 +386,7 @@ static void bench_free(bench *b)
     leann_free(b->s.scale);
     leann_free(b->s.q8);
     leann_free(b->s.codes);
+    leann_free(b->s.lut);
     leann_free((void *)(uintptr_t)b->s.book.column);
     leann_free((void *)(uintptr_t)b->s.book.norm);
     leann_free(b->s.table);

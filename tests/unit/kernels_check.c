@@ -409,6 +409,44 @@ static bool bytes(const leann_kernels *t, char *why)
     return !fails;
 }
 
+/* ---- fast scan: packed codes, against plain sums modulo 2^16 */
+
+static bool fastscan_fails(const leann_kernels *t, const data *x, size_t m, size_t n, int kind, char *why)
+{
+    size_t stride = (m + 1) / 2 + m % 3, blocks = (n + 31) / 32;
+    guarded lut_memory = guarded_new(16 * m), block_memory = guarded_new(blocks * 16 * m), out_memory = guarded_new(blocks * 64);
+    uint8_t *lut = (uint8_t *)lut_memory.end - 16 * m, *block = (uint8_t *)block_memory.end - blocks * 16 * m;
+    const uint8_t *code = (const uint8_t *)x->rows_memory.end - n * stride;
+    uint16_t *out = (uint16_t *)(void *)out_memory.end - blocks * 32;
+    bool fails = false;
+    for (size_t j = 0; j < n * stride; j++) ((uint8_t *)x->rows_memory.end - n * stride)[j] = (uint8_t)random_bits();
+    for (size_t j = 0; j < 16 * m; j++) lut[j] = kind == 0 ? (uint8_t)random_bits() : kind == 1 ? 255 : (uint8_t)(random_bits() % 2 * 255);
+    leann_fastscan_pack(code, stride, n, m, block);
+    t->fastscan(lut, block, m, blocks, out);
+    for (size_t i = 0; i < blocks * 32 && !fails; i++) {
+        unsigned want = 0;
+        for (size_t j = 0; j < m; j++) want += lut[16 * j + (i < n ? as_nibble(code + i * stride, j) : 0)];
+        fails = out[i] != (want & 65535);
+        if (fails) snprintf(why, KERNELS_WHY, "fastscan m %zu, code %zu of %zu: %u, not %u", m, i, n, out[i], want & 65535);
+    }
+    guarded_free(lut_memory);
+    guarded_free(block_memory);
+    guarded_free(out_memory);
+    return fails;
+}
+
+static bool fastscans(const leann_kernels *t, char *why)
+{
+    static const size_t counts_of[] = {1, 31, 32, 33, 100};
+    bool fails = false;
+    data x = data_new();
+    for (size_t m = 1; m <= 600 && !fails; m += m < 40 ? 1 : 59) /* 600 columns of 255 pass 65535 twice */
+        for (size_t i = 0; i < sizeof counts_of / sizeof *counts_of && !fails; i++)
+            for (int kind = 0; kind < 3 && !fails; kind++) fails = fastscan_fails(t, &x, m, counts_of[i], kind, why);
+    data_free(&x);
+    return !fails;
+}
+
 /* ---- codebooks: small integers, so that sums are exact and ties are common */
 
 static bool codebook_fails(const leann_kernels *t, const data *x, size_t d, size_t k, char *why)
@@ -606,6 +644,7 @@ const kernels_check kernels_checks[] = {
     {"lists", lists},
     {"pairs", pairs},
     {"bytes", bytes},
+    {"fast scan", fastscans},
     {"codebooks", codebooks},
     {"float16 widening", widening},
     {"float16 narrowing", narrowing},
