@@ -37,10 +37,10 @@ LEANN_CODEBOOK_SET(avx2);
 LEANN_CODEBOOK_SET(avx512);
 LEANN_CODEBOOK_SET(neon);
 
-/* fastscan_<set>.c */
+/* fastscan_<set>.c; vbmi: what AVX-512 takes where the machine has VBMI, else it takes AVX2's */
 void leann_fastscan_scalar(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
 void leann_fastscan_avx2(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
-void leann_fastscan_avx512(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
+void leann_fastscan_vbmi(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
 void leann_fastscan_neon(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
 
 #endif
