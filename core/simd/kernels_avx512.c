@@ -365,11 +365,6 @@ static void adc4_list(const float *table, leann_list rows, size_t m, float *out)
     }
 }
 
-static void fastscan(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out)
-{
-    (__builtin_cpu_supports("avx512vbmi") ? leann_fastscan_vbmi : leann_fastscan_avx2)(lut, block, m, blocks, out);
-}
-
 /* ---- conversions */
 
 static void f32_from_u8(const uint8_t *in, float *out, size_t n)
@@ -418,7 +413,7 @@ const leann_kernels leann_kernels_avx512 = {
     .sq4_ip_list = sq4_ip_list,
     .adc8_list = leann_adc8_blocked,
     .adc4_list = adc4_list,
-    .fastscan = fastscan,
+    .fastscan = leann_fastscan_avx2, /* without VBMI: see kernels.c */
     .codebook_table = leann_codebook_table_avx512,
     .codebook_nearest = leann_codebook_nearest_avx512,
     .f32_from_u8 = f32_from_u8,

@@ -240,6 +240,7 @@ const leann_kernels leann_kernels_scalar = {
     .adc8_list = adc8_list,
     .adc4_list = adc4_list,
     .fastscan = leann_fastscan_scalar,
+    .fastscan8 = leann_fastscan8_scalar,
     .codebook_table = leann_codebook_table_scalar,
     .codebook_nearest = leann_codebook_nearest_scalar,
     .f32_from_u8 = f32_from_u8,

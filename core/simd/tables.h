@@ -37,10 +37,13 @@ LEANN_CODEBOOK_SET(avx2);
 LEANN_CODEBOOK_SET(avx512);
 LEANN_CODEBOOK_SET(neon);
 
-/* fastscan_<set>.c; vbmi: what AVX-512 takes where the machine has VBMI, else it takes AVX2's */
-void leann_fastscan_scalar(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
-void leann_fastscan_avx2(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
-void leann_fastscan_vbmi(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
-void leann_fastscan_neon(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
+/* fastscan_<set>.c */
+#define LEANN_FASTSCAN_SET(set)                                                                                                            \
+    void leann_fastscan_##set(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);                           \
+    void leann_fastscan8_##set(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out) /* scalar and vbmi */
+LEANN_FASTSCAN_SET(scalar);
+LEANN_FASTSCAN_SET(avx2);
+LEANN_FASTSCAN_SET(vbmi);
+LEANN_FASTSCAN_SET(neon);
 
 #endif
