@@ -51,6 +51,12 @@ typedef struct {
     /* ADC look-ups: sum over j < m of table[j * k + code[j]]; codes of one byte, k <= 256; and two codes a byte, k = 16. */
     void (*adc8_list)(const float *table, size_t k, leann_list rows, size_t m, float *out);
     void (*adc4_list)(const float *table, leann_list rows, size_t m, float *out);
+    /* Fast scan, sums modulo 2^16: who wants the sums themselves keeps the columns' largest entries within 65535 together. Blocks lie
+     * side by side and are not prefetched. 4 bits: block (blocks, m, 16), byte i of column j holds the code of vector i in its low half,
+     * of vector i + 16 in its high half; out (blocks, 32): the sum over j < m of lut[16 * j + code]. 8 bits: block (blocks, m, 64), byte
+     * i of column j the code of vector i; out (blocks, 64): the sum of lut[256 * j + code]; NULL where adc8_list is no slower. */
+    void (*fastscan)(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
+    void (*fastscan8)(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
     /* Small codebooks (product quantisers). table: out (k) = norm (0 where that is NULL) + alpha <x, c>. nearest: for n rows stride
      * bytes apart the centroid of least norm - 2 <x, c>, the smaller one of equals, k <= 256; key NULL or (n): that least value. */
     void (*codebook_table)(leann_codebook book, const float *x, float alpha, float *out);
@@ -74,5 +80,10 @@ typedef struct {
 const leann_kernels *leann_kernels_get(void);
 /* A table by name if this machine can run it, else NULL: for the tests and benchmarks. */
 const leann_kernels *leann_kernels_named(const char *name);
+
+/* What the fast scans read: n codes, stride bytes apart, -> ceil(n / 32) blocks of 16 m bytes, ceil(n / 64) of 64 m; zeros in the place of
+ * vectors from n on. 4 bits: code 2j lies in the low half of byte j. */
+void leann_fastscan_pack(const uint8_t *code, size_t stride, size_t n, size_t m, uint8_t *block);
+void leann_fastscan8_pack(const uint8_t *code, size_t stride, size_t n, size_t m, uint8_t *block);
 
 #endif

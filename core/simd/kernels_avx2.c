@@ -507,6 +507,7 @@ const leann_kernels leann_kernels_avx2 = {
     .sq4_ip_list = sq4_ip_list,
     .adc8_list = leann_adc8_blocked,
     .adc4_list = adc4_list,
+    .fastscan = leann_fastscan_avx2,
     .codebook_table = leann_codebook_table_avx2,
     .codebook_nearest = leann_codebook_nearest_avx2,
     .ip_i16_u1_list = leann_ip_i16_u1_list_avx2,

@@ -483,6 +483,7 @@ const leann_kernels leann_kernels_avx512 = {
     .sq4_ip_list = sq4_ip_list,
     .adc8_list = leann_adc8_blocked,
     .adc4_list = adc4_list,
+    .fastscan = leann_fastscan_avx2, /* without VBMI: see kernels.c */
     .codebook_table = leann_codebook_table_avx512,
     .codebook_nearest = leann_codebook_nearest_avx512,
     .ip_i16_u1_list = leann_ip_i16_u1_list_avx512,

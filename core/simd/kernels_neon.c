@@ -381,6 +381,7 @@ const leann_kernels leann_kernels_neon = {
     .sq4_ip_list = sq4_ip_list,
     .adc8_list = leann_adc8_blocked,
     .adc4_list = adc4_list,
+    .fastscan = leann_fastscan_neon,
     .codebook_table = leann_codebook_table_neon,
     .codebook_nearest = leann_codebook_nearest_neon,
     .ip_i16_u1_list = leann_ip_i16_u1_list_neon,

@@ -446,6 +446,52 @@ static bool bytes(const leann_kernels *t, char *why)
     return !fails;
 }
 
+/* ---- fast scans: packed codes, against plain sums modulo 2^16 */
+
+/* n codes of m columns of 4 or 8 bits; kind of table: any bytes, the largest, the least and the largest. */
+static bool fastscan_fails(const leann_kernels *t, const data *x, size_t bits, size_t m, size_t n, int kind, char *why)
+{
+    size_t stride = (m * bits + 7) / 8 + m % 3, entries = (size_t)1 << bits, lanes = bits * 8, blocks = (n + lanes - 1) / lanes;
+    size_t bytes = blocks * m * lanes * bits / 8;
+    guarded lut_memory = guarded_new(entries * m), block_memory = guarded_new(bytes), out_memory = guarded_new(blocks * lanes * 2);
+    uint8_t *lut = (uint8_t *)lut_memory.end - entries * m, *block = (uint8_t *)block_memory.end - bytes;
+    uint8_t *code = (uint8_t *)x->rows_memory.end - n * stride;
+    uint16_t *out = (uint16_t *)(void *)out_memory.end - blocks * lanes;
+    bool fails = false;
+    for (size_t j = 0; j < n * stride; j++) code[j] = (uint8_t)random_bits();
+    for (size_t j = 0; j < entries * m; j++)
+        lut[j] = kind == 0 ? (uint8_t)random_bits() : kind == 1 ? 255 : (uint8_t)(random_bits() % 2 * 255);
+    (bits == 4 ? leann_fastscan_pack : leann_fastscan8_pack)(code, stride, n, m, block);
+    (bits == 4 ? t->fastscan : t->fastscan8)(lut, block, m, blocks, out);
+    for (size_t i = 0; i < blocks * lanes && !fails; i++) {
+        unsigned want = 0;
+        for (size_t j = 0; j < m; j++) {
+            const uint8_t *row = code + i * stride;
+            want += lut[entries * j + (i >= n ? 0 : bits == 4 ? as_nibble(row, j) : row[j])];
+        }
+        fails = out[i] != (want & 65535);
+        if (fails) snprintf(why, KERNELS_WHY, "%zu bits, m %zu, code %zu of %zu: %u, not %u", bits, m, i, n, out[i], want & 65535);
+    }
+    guarded_free(lut_memory);
+    guarded_free(block_memory);
+    guarded_free(out_memory);
+    return fails;
+}
+
+static bool fastscans(const leann_kernels *t, char *why)
+{
+    static const size_t lengths[] = {1, 31, 32, 33, 63, 64, 65, 100};
+    bool fails = false;
+    data x = data_new();
+    for (size_t m = 1; m <= 600 && !fails; m += m < 40 ? 1 : 59) /* 600 columns of 255 pass 65535 twice */
+        for (size_t i = 0; i < sizeof lengths / sizeof *lengths && !fails; i++)
+            for (int kind = 0; kind < 3 && !fails; kind++)
+                fails = fastscan_fails(t, &x, 4, m, lengths[i], kind, why) ||
+                        (t->fastscan8 && fastscan_fails(t, &x, 8, m, lengths[i], kind, why));
+    data_free(&x);
+    return !fails;
+}
+
 /* ---- codebooks: small integers, so that sums are exact and ties are common */
 
 static bool codebook_fails(const leann_kernels *t, const data *x, size_t d, size_t k, char *why)
@@ -726,6 +772,7 @@ const kernels_check kernels_checks[] = {
     {"pairs", pairs},
     {"cuts", cuts},
     {"bytes", bytes},
+    {"fast scans", fastscans},
     {"codebooks", codebooks},
     {"small codes", small_codes},
     {"hadamard", hadamard},
