@@ -56,7 +56,8 @@ typedef struct {
 #define LEANN_PARAM_PLUGIN(S, F, KIND, PRESET, HELP) {#F, LEANN_P_PLUGIN, offsetof(S, F), 0, 0, PRESET, KIND, HELP}
 #define LEANN_PARAM_END {NULL, LEANN_P_INT, 0, 0, 0, NULL, NULL, NULL}
 
-/* given (a map, or NULL for all defaults) -> a heap struct of size bytes. where names the place in errors ("graph hnsw").
+/* given (a map, or NULL for all defaults) -> a heap struct of size bytes. where names the place in errors ("graph hnsw"). A null stands for
+ * "none given" where the preset is none or "none-given"; elsewhere it is of the wrong type.
  *   errors  EINVAL unknown name (names the nearest), wrong type, out of range (names value and limits) */
 leann_status leann_params_new(leann_ctx *ctx, const char *where, const leann_param *table, size_t size,
                               const leann_value *given, void **out);
