@@ -24,7 +24,7 @@ static bool is_grid(const leann_value *v)
     return leann_value_type(v) == LEANN_V_MAP && leann_value_count(v) == 1 && leann_value_get(v, "grid");
 }
 
-static leann_status expand(leann_ctx *ctx, const leann_value *v, leann_value *out);
+static leann_status expand(leann_ctx *ctx, const char *key, const leann_value *v, leann_value *out);
 
 /* Every partial map of `partial` with every value of one more entry. */
 static leann_status cross(leann_ctx *ctx, const leann_value *partial, const char *key, const leann_value *axis, leann_value *out)
@@ -49,7 +49,7 @@ static leann_status expand_map(leann_ctx *ctx, const leann_value *v, leann_value
         const char *key = NULL;
         const leann_value *entry = leann_value_entry(v, i, &key);
         leann_value *axis = leann_value_new_list(), *next = leann_value_new_list();
-        if (!(s = expand(ctx, entry, axis))) s = cross(ctx, partial, key, axis, next);
+        if (!(s = expand(ctx, key, entry, axis))) s = cross(ctx, partial, key, axis, next);
         leann_value_free(axis);
         leann_value_free(partial);
         partial = next;
@@ -59,13 +59,13 @@ static leann_status expand_map(leann_ctx *ctx, const leann_value *v, leann_value
     return s;
 }
 
-/* v with every list inside it taken as an axis, appended to out; a {grid: …} stays whole. */
-static leann_status expand(leann_ctx *ctx, const leann_value *v, leann_value *out)
+/* v, the value of key, with every list inside it taken as an axis, appended to out; a {grid: …} stays whole. */
+static leann_status expand(leann_ctx *ctx, const char *key, const leann_value *v, leann_value *out)
 {
     leann_status s = LEANN_OK;
     if (leann_value_type(v) == LEANN_V_LIST) {
-        if (!leann_value_count(v)) return leann_fail(ctx, LEANN_EINVAL, "an empty list is no axis");
-        for (size_t i = 0; !s && i < leann_value_count(v); i++) s = expand(ctx, leann_value_at(v, i), out);
+        if (!leann_value_count(v)) return leann_fail(ctx, LEANN_EINVAL, "%s is an empty list, which is no axis", key);
+        for (size_t i = 0; !s && i < leann_value_count(v); i++) s = expand(ctx, key, leann_value_at(v, i), out);
     } else if (leann_value_type(v) == LEANN_V_MAP && !is_grid(v)) {
         s = expand_map(ctx, v, out);
     } else {
@@ -82,7 +82,7 @@ static leann_status axis_of(leann_ctx *ctx, const leann_value *tree, const leann
     const leann_value *v = group ? leann_value_get(group, key) : NULL;
     if (!v) v = tree ? leann_value_get(tree, key) : NULL;
     *out = leann_value_new_list();
-    leann_status s = expand(ctx, v ? v : otherwise, *out);
+    leann_status s = expand(ctx, key, v ? v : otherwise, *out);
     leann_value_free(otherwise);
     return s;
 }
@@ -140,8 +140,13 @@ static leann_status grid_values(leann_ctx *ctx, const char *name, const leann_va
     const leann_value *list = leann_value_get(grid, "grid"), *first = leann_value_at(list, 0);
     double from = leann_value_real(first, 0), to = leann_value_real(leann_value_at(list, 1), 0);
     double ratio = leann_value_real(leann_value_at(list, 2), 0);
-    if (leann_value_type(list) != LEANN_V_LIST || leann_value_count(list) != 3 || !(from > 0 && to >= from && ratio > 1 && to < 1e15))
-        return leann_fail(ctx, LEANN_EINVAL, "%s: a grid is [from, to, ratio] with 0 < from <= to and ratio > 1", name);
+    if (leann_value_type(list) != LEANN_V_LIST || leann_value_count(list) != 3 || !(from > 0 && to >= from && ratio > 1 && to < 1e15)) {
+        char *shown = leann_value_json(list, false, 0);
+        leann_status s = leann_fail(ctx, LEANN_EINVAL, "%s: {grid: %.80s}: a grid is [from, to, ratio] with 0 < from <= to and ratio > 1",
+                                    name, shown ? shown : "?");
+        leann_free(shown);
+        return s;
+    }
     if (tuned && ratio > 1.1 + 1e-9)
         return leann_fail(ctx, LEANN_EINVAL, "%s: the grid's ratio is %g; to reach a recall it must be at most 1.1", name, ratio);
     double steps = floor(log(to / from) / log(ratio) + 1e-9);
@@ -430,8 +435,8 @@ static leann_status group_cells(leann_ctx *ctx, group_job *job)
     }
     for (size_t i = 0; !s && i < leann_value_count(job->constraints); i++)
         if (!job->applied[i])
-            s = leann_fail(ctx, LEANN_EINVAL, "requires \"%s\" never applies: no cell of cells[%u] has the parameter it names",
-                           leann_value_text(leann_value_at(job->constraints, i), ""), job->index);
+            s = leann_fail(ctx, LEANN_EINVAL, "requires \"%s\" never applies: no cell has the parameter it names",
+                           leann_value_text(leann_value_at(job->constraints, i), ""));
     return s;
 }
 
@@ -452,17 +457,17 @@ static leann_status expand_group(leann_ctx *ctx, leann_sweep *sweep, uint32_t in
     bool tuned = leann_value_real(leann_value_at(job.targets, 0), 0) > 0;
     if (!s && !tuned) s = grids_as_axes(ctx, query);
     if (!s)
-        s = axis_of(ctx, NULL, NULL, "", config, &job.configs);
+        s = axis_of(ctx, NULL, NULL, "build", config, &job.configs);
     else
         leann_value_free(config);
     if (!s)
-        s = axis_of(ctx, NULL, NULL, "", query, &job.queries);
+        s = axis_of(ctx, NULL, NULL, "query", query, &job.queries);
     else
         leann_value_free(query);
     if (!s) s = axis_of(ctx, tree, job.group, "k", leann_value_new_null(), &job.ks);
     if (!s) s = axis_of(ctx, tree, job.group, "seed", leann_value_new_int(1), &job.seeds);
     job.constraints = leann_value_new_list();
-    if ((v = leann_value_get(job.group, "requires")) && !s) s = expand(ctx, v, job.constraints);
+    if ((v = leann_value_get(job.group, "requires")) && !s) s = expand(ctx, "requires", v, job.constraints);
     if (!s && !(job.applied = leann_alloc(ctx, leann_value_count(job.constraints) + 1, sizeof *job.applied))) s = LEANN_ENOMEM;
     if (!s) s = group_cells(ctx, &job);
     leann_value *lists[] = {job.configs, job.queries, job.ks, job.seeds, job.targets, job.constraints};
@@ -470,6 +475,16 @@ static leann_status expand_group(leann_ctx *ctx, leann_sweep *sweep, uint32_t in
     leann_free(job.applied);
     *points = job.points;
     return s;
+}
+
+/* The sentence of a failure gets the group in front. */
+static leann_status say_group(leann_ctx *ctx, leann_status s, uint32_t index)
+{
+    char sentence[1024];
+    if (!s || s == LEANN_ENOMEM) return s;
+    snprintf(sentence, sizeof sentence, "%s", leann_ctx_error(ctx));
+    leann_ctx_clear(ctx);
+    return leann_fail(ctx, s, "cells[%u]: %s", index, sentence);
 }
 
 /* ---- order ---------------------------------------------------------------------------------------------------------------- */
@@ -541,7 +556,8 @@ leann_status leann_sweep_expand(leann_ctx *ctx, leann_sweep *sweep, const leann_
         if (sweep->queries > info[i].queries || info[i].queries < 2)
             s = leann_fail(ctx, LEANN_EINVAL, "queries = %u: data set '%s' has %u test rows and must have at least %u", sweep->queries,
                            sweep->data[i], info[i].queries, sweep->queries > 2 ? sweep->queries : 2);
-    for (uint32_t i = 0; i < leann_value_count(leann_value_get(sweep->tree, "cells")) && !s; i++) s = expand_group(ctx, sweep, i, &points);
+    for (uint32_t i = 0; i < leann_value_count(leann_value_get(sweep->tree, "cells")) && !s; i++)
+        s = say_group(ctx, expand_group(ctx, sweep, i, &points), i);
     if (!s) s = sort_cells(ctx, sweep);
     leann_ctx_set_seed(ctx, seed);
     return s;

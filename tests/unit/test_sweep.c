@@ -71,11 +71,15 @@ static void test_refusals(void **state)
     refused("{data: x, k: 1, cells: [{method: falt}]}", "flat");
     refused("{data: x, k: 1, cells: [{method: graph, build: {grahp: hnsw}}]}", "did you mean 'graph'?");
     refused("{data: x, k: 1, cells: [{method: graph, query: {ef_serch: 3}}]}", "did you mean 'ef_search'?");
-    refused("{data: x, k: 1, cells: [{method: graph, build: [], query: {ef_search: 3}}]}", "empty list");
+    refused("{data: x, k: 1, cells: [{method: graph, build: [], query: {ef_search: 3}}]}", "cells[0]: build is an empty list");
+    refused("{data: x, k: 1, cells: [{method: flat}, {method: codes, build: {quantizer: {pq: {sub_vectors: []}}}}]}",
+            "cells[1]: sub_vectors is an empty list, which is no axis");
     refused("{data: x, k: 1, cells: [{method: graph, query: {ef_search: 3}}], target_recall: 0.9}",
-            "needs one query parameter with a grid");
-    refused("{data: x, k: 1, cells: [{method: graph, query: {ef_search: {grid: [1, 9, 1.2]}}}], target_recall: 0.9}", "at most 1.1");
-    refused("{data: x, k: 1, cells: [{method: graph, query: {ef_search: {grid: [9, 1, 1.1]}}}], target_recall: 0.9}", "from <= to");
+            "cells[0]: target_recall needs one query parameter with a grid");
+    refused("{data: x, k: 1, cells: [{method: graph, query: {ef_search: {grid: [1, 9, 1.2]}}}], target_recall: 0.9}",
+            "cells[0]: ef_search: the grid's ratio is 1.2; to reach a recall it must be at most 1.1");
+    refused("{data: x, k: 1, cells: [{method: graph, query: {ef_search: {grid: [9, 1, 1.1]}}}], target_recall: 0.9}",
+            "cells[0]: ef_search: {grid: [9, 1, 1.1]}: a grid is [from, to, ratio] with 0 < from <= to");
     refused("{data: x, k: 1, cells: [{method: graph, query: {ef_search: {grid: [1, 2]}}}], target_recall: 0.9}",
             "a grid is [from, to, ratio]");
     refused("{data: x, k: 1, target_recall: 1.1, cells: [{method: flat}]}", "target_recall is 1.1");
