@@ -225,6 +225,7 @@ static void print_summary(cli *c, const leann_run *run, const leann_run_summary 
         return;
     }
     printf("%s: %u points measured, %u failed, %u from before", run->folder, sum->measured, sum->failed, sum->skipped);
+    if (run->sweep->left_outs) printf(", %u cells or points left out by constraints (--dry-run names them)", run->sweep->left_outs);
     if (sum->interrupted) printf(", %u left: interrupted, run it again to go on", run->todo - sum->measured - sum->failed);
     printf("; took %s\n", clock_of(seconds, sum->seconds));
 }

@@ -73,7 +73,8 @@ void leann_sweep_free(leann_sweep *sweep);
 
 /* Expands the axes over data sets of known shape (info: datas of them, in the order of sweep->data), fills in defaults, applies
  * `requires`, predicts bytes and sorts cells so that those that share stages follow each other. Repeated points are dropped.
- *   errors  EINVAL unknown plug-in or parameter, a constraint that makes no sense or never applies; ELIMIT more than 20,000 points */
+ *   errors  EINVAL unknown plug-in or parameter, a constraint that makes no sense, never applies or leaves out its whole group whatever
+ *           the data, no point left; ELIMIT more than 20,000 points */
 leann_status leann_sweep_expand(leann_ctx *ctx, leann_sweep *sweep, const leann_dataset_info *info);
 
 /* Keeps the points that match "key=value,…": method, data, seed, k, target_recall or any parameter ("selector", "build.anchors",
@@ -100,10 +101,16 @@ typedef struct {
     double n, d, queries, k, seed;
 } leann_facts;
 
+typedef struct {
+    bool holds;
+    bool applies;   /* all parameters that it names were there */
+    bool over_data; /* it looks at n, d or queries, or at a count that follows n: another data set, another answer */
+} leann_verdict;
+
 /* Whether "build.anchors <= n / 10" holds: comparisons, `divides`, + - * /, sqrt(), and, or, parentheses over numbers, words, n, d,
  * queries, k, seed, method, build.* and query.*; a minus stands between spaces. A comparison that names a parameter which this cell
- * does not have holds; *applies says whether all that it names was there.
- *   errors  EINVAL with the place in the text */
-leann_status leann_requires(leann_ctx *ctx, const char *text, const leann_facts *facts, bool *holds, bool *applies);
+ * does not have holds. A word can only be compared with a parameter.
+ *   errors  EINVAL with the place in the text, and the nearest parameter for a word that should be one */
+leann_status leann_requires(leann_ctx *ctx, const char *text, const leann_facts *facts, leann_verdict *verdict);
 
 #endif

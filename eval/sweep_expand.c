@@ -191,7 +191,9 @@ typedef struct { /* one group of the file while it is expanded */
     const leann_value *group;
     uint32_t index;
     leann_value *configs, *queries, *ks, *seeds, *targets, *constraints;
-    bool *applied; /* (constraints) */
+    struct {
+        bool asked, applied, held, over_data;
+    } * seen;      /* (constraints): what became of each */
     size_t points; /* of the whole sweep so far */
 } group_job;
 
@@ -298,11 +300,14 @@ static leann_status broken(leann_ctx *ctx, group_job *job, const leann_cell *cel
     *reason = NULL;
     for (size_t i = 0; i < leann_value_count(job->constraints) && !*reason; i++) {
         const char *text = leann_value_text(leann_value_at(job->constraints, i), "");
-        bool holds = true, applies = true;
-        leann_status s = leann_requires(ctx, text, &facts, &holds, &applies);
+        leann_verdict verdict;
+        leann_status s = leann_requires(ctx, text, &facts, &verdict);
         if (s) return s;
-        job->applied[i] |= applies;
-        if (!holds) *reason = text;
+        job->seen[i].asked = true;
+        job->seen[i].applied |= verdict.applies;
+        job->seen[i].held |= verdict.holds;
+        job->seen[i].over_data |= verdict.over_data;
+        if (!verdict.holds) *reason = text;
     }
     return LEANN_OK;
 }
@@ -417,6 +422,20 @@ static leann_status check_ks(leann_ctx *ctx, const group_job *job)
     return LEANN_OK;
 }
 
+/* One that never applies has a misspelt name; one that lets nothing through, whatever the data, a misspelt value. */
+static leann_status check_constraints(leann_ctx *ctx, const group_job *job)
+{
+    for (size_t i = 0; i < leann_value_count(job->constraints); i++) {
+        const char *text = leann_value_text(leann_value_at(job->constraints, i), "");
+        if (!job->seen[i].asked) continue; /* the ones before it left nothing over */
+        if (!job->seen[i].applied)
+            return leann_fail(ctx, LEANN_EINVAL, "requires \"%s\" never applies: no cell has the parameter it names", text);
+        if (!job->seen[i].held && !job->seen[i].over_data)
+            return leann_fail(ctx, LEANN_EINVAL, "requires \"%s\" leaves out every cell", text);
+    }
+    return LEANN_OK;
+}
+
 static leann_status group_cells(leann_ctx *ctx, group_job *job)
 {
     leann_status s = check_ks(ctx, job);
@@ -433,11 +452,7 @@ static leann_status group_cells(leann_ctx *ctx, group_job *job)
             }
         leann_value_free(config);
     }
-    for (size_t i = 0; !s && i < leann_value_count(job->constraints); i++)
-        if (!job->applied[i])
-            s = leann_fail(ctx, LEANN_EINVAL, "requires \"%s\" never applies: no cell has the parameter it names",
-                           leann_value_text(leann_value_at(job->constraints, i), ""));
-    return s;
+    return s ? s : check_constraints(ctx, job);
 }
 
 static leann_status expand_group(leann_ctx *ctx, leann_sweep *sweep, uint32_t index, size_t *points)
@@ -468,11 +483,11 @@ static leann_status expand_group(leann_ctx *ctx, leann_sweep *sweep, uint32_t in
     if (!s) s = axis_of(ctx, tree, job.group, "seed", leann_value_new_int(1), &job.seeds);
     job.constraints = leann_value_new_list();
     if ((v = leann_value_get(job.group, "requires")) && !s) s = expand(ctx, "requires", v, job.constraints);
-    if (!s && !(job.applied = leann_alloc(ctx, leann_value_count(job.constraints) + 1, sizeof *job.applied))) s = LEANN_ENOMEM;
+    if (!s && !(job.seen = leann_alloc(ctx, leann_value_count(job.constraints) + 1, sizeof *job.seen))) s = LEANN_ENOMEM;
     if (!s) s = group_cells(ctx, &job);
     leann_value *lists[] = {job.configs, job.queries, job.ks, job.seeds, job.targets, job.constraints};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) leann_value_free(lists[i]);
-    leann_free(job.applied);
+    leann_free(job.seen);
     *points = job.points;
     return s;
 }
@@ -559,6 +574,9 @@ leann_status leann_sweep_expand(leann_ctx *ctx, leann_sweep *sweep, const leann_
     for (uint32_t i = 0; i < leann_value_count(leann_value_get(sweep->tree, "cells")) && !s; i++)
         s = say_group(ctx, expand_group(ctx, sweep, i, &points), i);
     if (!s) s = sort_cells(ctx, sweep);
+    if (!s && !sweep->cells)
+        s = leann_fail(ctx, LEANN_EINVAL, "constraints leave no point over; %s requires %s", sweep->left_out->label,
+                       sweep->left_out->reason);
     leann_ctx_set_seed(ctx, seed);
     return s;
 }

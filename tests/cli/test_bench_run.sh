@@ -52,7 +52,7 @@ says out '"predicted_bytes"'
 
 # A run, and the same again: nothing left to do.
 run tiny.yml --results r || fail "run"
-says out "$points points measured, 0 failed"
+says out "$points points measured, 0 failed, 0 from before, 1 cells or points left out"
 [ "$(raws r)" = $points ] || fail "$(raws r) raw files, not $points"
 [ "$(litter r)" = 0 ] || fail "temporary files are left"
 run tiny.yml --results r --json || fail "second run"
@@ -61,6 +61,9 @@ run tiny.yml --results r --only method=flat,k=3 --force || fail "--force"
 says out "1 points measured"
 run tiny.yml --results r --only methd=flat && fail "--only with an unknown key"
 says err "methd"
+sed 's/requires:.*/requires: n > 1000000/; /method: graph/,$d' tiny.yml >none.yml
+run none.yml --results r && fail "a sweep without a point"
+says err "constraints leave no point over"
 run tinny.yml && fail "a sweep that is not there"
 says err "tinny.yml"
 # A result that was cut short is measured again, a damaged index is built again.

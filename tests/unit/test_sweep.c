@@ -88,6 +88,16 @@ static void test_refusals(void **state)
     refused("{data: x, k: 1, cells: [{method: flat, requires: \"n <\"}]}", "a value is missing at column");
     refused("{data: x, k: 1, cells: [{method: flat, requires: \"n + flat > 2\"}]}", "a number is wanted");
     refused("{data: x, k: 1, cells: [{method: flat, requires: \"n + 2\"}]}", "no comparison");
+    refused("{data: x, k: 1, cells: [{method: anchor, requires: \"selector == kmeans\"}]}",
+            "'selector' is a mere word; did you mean build.selector? The comparison ends at column 19");
+    refused("{data: x, k: 1, cells: [{method: anchor, requires: \"kmeans != selector\"}]}", "did you mean build.selector?");
+    refused("{data: x, k: 1, cells: [{method: anchor, requires: \"probes >= 2\"}]}", "did you mean query.probes?");
+    refused("{data: x, k: 1, cells: [{method: anchor, requires: \"k == selektor\"}]}",
+            "'selektor' is a mere word (parameters are build.NAME");
+    refused("{data: x, k: 1, cells: [{method: flat}, {method: anchor, requires: \"build.selector == kmaens\"}]}",
+            "cells[1]: requires \"build.selector == kmaens\" leaves out every cell");
+    refused("{data: x, k: 1, cells: [{method: anchor, requires: \"n > 1000000\"}]}",
+            "constraints leave no point over; anchor requires n > 1000000");
     refused("{data: x, k: 1, seed: 9e99, cells: [{method: flat}]}", "seed");
     refused("{data: x, k: 1, threads: 0, cells: [{method: flat}]}", "threads is 0");
     refused("{data: x, k: 1, point_seconds: 0, cells: [{method: flat}]}", "point_seconds is 0");
@@ -157,6 +167,12 @@ static void test_left_out(void **state)
     for (uint32_t i = 0; i < sweep->left_outs; i++) whole += !strcmp(sweep->left_out[i].label, "codes quantizer=pq(sub_vectors=7)");
     assert_int_equal(whole, 1); /* all its points for one reason: one entry */
     leann_sweep_free(sweep);
+    /* A group may be for other data: the rest goes on. A constraint that another leaves nothing to is not called misspelt. */
+    text = "{data: x, k: 1, cells: [{method: flat}, {method: anchor, requires: [\"build.anchors > n\", \"build.selector == random\"]}]}";
+    assert_int_equal(expand(ctx, text, &sweep), LEANN_OK);
+    assert_int_equal(sweep->cells, 1);
+    assert_int_equal(sweep->left_outs, 1);
+    leann_sweep_free(sweep);
     leann_ctx_free(ctx);
 }
 
@@ -178,19 +194,19 @@ static bool holds(const char *text)
 {
     leann_ctx *ctx = leann_ctx_new(1, 1);
     leann_value *build = NULL, *query = NULL;
-    bool is = false, applies = false;
+    leann_verdict verdict = {0};
     const char *b = "{anchors: {sqrt_n: 2}, quantizer: {pq: {sub_vectors: 8}}, selector: stratified-kmeans, on: true}", *q = "{probes: 16}";
     assert_int_equal(leann_config_parse(ctx, "b", b, strlen(b), &build), LEANN_OK);
     assert_int_equal(leann_config_parse(ctx, "q", q, strlen(q), &query), LEANN_OK);
     leann_facts facts = {build, query, "anchor", 10000, 32, 100, 10, 1};
-    if (leann_requires(ctx, text, &facts, &is, &applies)) {
+    if (leann_requires(ctx, text, &facts, &verdict)) {
         print_error("%s: %s\n", text, leann_ctx_error(ctx));
         fail();
     }
     leann_value_free(build);
     leann_value_free(query);
     leann_ctx_free(ctx);
-    return is;
+    return verdict.holds;
 }
 
 static void test_requires(void **state)
