@@ -31,7 +31,7 @@ leann_status leann_run_data(leann_ctx *ctx, leann_run *run, uint32_t data)
     leann_dataset_free(run->data);
     run->data = NULL;
     run->data_at = data;
-    return leann_dataset_open(ctx, run->sweep->data[data], &run->data);
+    return leann_dataset_open(ctx, run->sweep->place[data], &run->data);
 }
 
 static leann_status identify(leann_ctx *ctx, leann_run *run)
@@ -185,7 +185,7 @@ leann_status leann_run_open(leann_ctx *ctx, const char *name, leann_run_options 
     if (options.threads) run->sweep->threads = options.threads;
     if ((s = folders(ctx, run))) goto done;
     if (!(info = leann_alloc(ctx, run->sweep->datas, sizeof *info))) s = LEANN_ENOMEM;
-    for (uint32_t i = 0; i < run->sweep->datas && !s; i++) s = leann_dataset_peek(ctx, run->sweep->data[i], &info[i]);
+    for (uint32_t i = 0; i < run->sweep->datas && !s; i++) s = leann_dataset_peek(ctx, run->sweep->place[i], &info[i]);
     if (!s) s = leann_sweep_expand(ctx, run->sweep, info);
     if (!s && options.only) s = leann_sweep_only(ctx, run->sweep, options.only);
     if (!s) s = identify(ctx, run);

@@ -49,7 +49,8 @@ typedef struct {
 typedef struct {
     char *stem, *about;
     uint32_t datas;
-    char **data;              /* (datas) names or paths */
+    char **data;              /* (datas) names or paths, as the file has them */
+    char **place;             /* (datas) the same as leann_dataset_open takes them: a relative path is absolute, once it is found */
     leann_dataset_info *info; /* (datas), set by leann_sweep_expand */
     uint32_t queries;         /* 0: all test rows */
     uint32_t threads;         /* of a build */
@@ -57,16 +58,18 @@ typedef struct {
     bool whole; /* `split: no`: every test row is searched and timed, in file order, and nothing is tuned: for ANN-benchmarks' exports */
     bool batch; /* also measure all queries at once, by `threads` */
     leann_limits limits;
-    leann_value *tree; /* the file as read */
+    leann_value *tree; /* the file as read, but with place for data */
     leann_cell *cell;
     uint32_t cells;
     leann_left_out *left_out;
     uint32_t left_outs;
 } leann_sweep;
 
-/* Reads and checks a sweep: every key, type and range that needs no data.
+/* Reads and checks a sweep: every key, type and range that needs no data. A relative path of a data set is looked for in the folder of
+ * the sweep's file, then in the working folder (parse: has no file, and looks for none).
  *   given   a stem (looked up as eval/sweeps/<stem>.yml, .yaml, .json from here and from the program's tree), or a path
- *   errors  ENOTFOUND (lists what there is), EINVAL with the place in the file and the nearest known key, EFORMAT */
+ *   errors  ENOTFOUND (lists what there is, or the places of a data set), EINVAL with the place in the file and the nearest known key,
+ *           EFORMAT */
 leann_status leann_sweep_load(leann_ctx *ctx, const char *given, leann_sweep **out);
 leann_status leann_sweep_parse(leann_ctx *ctx, const char *stem, const char *text, size_t bytes, leann_sweep **out);
 void leann_sweep_free(leann_sweep *sweep);

@@ -67,6 +67,18 @@ run none.yml --results r && fail "a sweep without a point"
 says err "constraints leave no point over"
 run tinny.yml && fail "a sweep that is not there"
 says err "tinny.yml"
+# A relative path of data is looked for beside the sweep, then here; a report made anywhere finds what was found.
+mkdir -p sub/deep away
+sed 's|^data:.*|data: ../tiny.hdf5|' tiny.yml >sub/rel.yml
+run sub/rel.yml --results sub/r --only method=flat,k=3 || fail "data beside the sweep"
+(cd sub/deep && run ../rel.yml --results ../r --only method=flat,k=3) || fail "data beside the sweep, from elsewhere"
+says sub/deep/out "0 points measured, 0 failed, 1 from before"
+(cd away && "$bin" bench report ../sub/r --format csv >out 2>err) || fail "a report from elsewhere: $(cat away/err)"
+says sub/r/sweep.json "\"data\": \"$(realpath tiny.hdf5)\""
+sed 's|^data:.*|data: tiny.hdf5|' tiny.yml >sub/rel.yml
+run sub/rel.yml --results sub/r --only method=flat,k=3 || fail "data in the working folder"
+(cd away && run ../sub/rel.yml --dry-run) && fail "data that are nowhere"
+says away/err "no file tiny.hdf5 in the sweep's folder ../sub, nor in the working folder"
 # A result that was cut short is measured again, a damaged index is built again.
 file=$(find r/raw -name '*.h5' | head -1); truncate -s 1000 "$file"
 run tiny.yml --results r || fail "run over a damaged result"
