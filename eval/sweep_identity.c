@@ -50,7 +50,8 @@ static leann_status identify_point(leann_ctx *ctx, const leann_sweep *sweep, con
     leann_value_set(id, "format", leann_value_new_int(1));
     leann_value_set(id, "data_sha", leann_value_new_text(sha));
     leann_value_set(id, "queries", leann_value_new_int(sweep->queries));
-    if (sweep->whole) leann_value_set(id, "split", leann_value_new_bool(false));
+    if (sweep->whole) leann_value_set(id, "split", leann_value_new_bool(false)); /* as older results are named: only when it is so */
+    if (sweep->batch) leann_value_set(id, "batch", leann_value_new_bool(true));
     leann_value_set(id, "config", leann_value_copy(cell->config));
     leann_value_set(id, "revisions", words);
     leann_value_set(id, "query", leann_value_copy(p->query));

@@ -67,6 +67,13 @@ run none.yml --results r && fail "a sweep without a point"
 says err "constraints leave no point over"
 run tinny.yml && fail "a sweep that is not there"
 says err "tinny.yml"
+# `batch: yes` measures more: its points are others, and those without it keep their names.
+sed 's/^threads:/batch: yes\n&/' tiny.yml >batch.yml
+run tiny.yml --results b1 --only method=flat,k=3 || fail "run"
+run batch.yml --results b1 --only method=flat,k=3 || fail "run with batch"
+says out "1 points measured, 0 failed, 0 from before"
+run tiny.yml --results b1 --only method=flat,k=3 || fail "run without batch"
+says out "0 points measured, 0 failed, 1 from before"
 # A relative path of data is looked for beside the sweep, then here; a report made anywhere finds what was found.
 mkdir -p sub/deep away
 sed 's|^data:.*|data: ../tiny.hdf5|' tiny.yml >sub/rel.yml
