@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "eval/sweep.h"
+#include "core/files.h"
 #include "core/params.h"
 
 #include <dirent.h>
@@ -14,23 +15,6 @@
 enum { MAX_QUERIES = 100000000, MAX_K = 100000, MAX_STEMS = 256 };
 
 /* ---- finding -------------------------------------------------------------------------------------------------------------- */
-
-/* eval/sweeps of this folder, else of the tree that the program lies in (build/release/leann -> two up). */
-static leann_status sweep_folder(leann_ctx *ctx, char *folder, size_t size)
-{
-    char exe[4096];
-    snprintf(folder, size, "eval/sweeps");
-    if (!access(folder, R_OK)) return LEANN_OK;
-    ssize_t length = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    if (length > 0) exe[length] = 0;
-    for (unsigned up = 0; up < 4 && length > 0; up++) {
-        char *slash = strrchr(exe, '/');
-        if (!slash) break;
-        *slash = 0;
-        if (snprintf(folder, size, "%s/eval/sweeps", exe) < (int)size && !access(folder, R_OK)) return LEANN_OK;
-    }
-    return leann_fail(ctx, LEANN_ENOTFOUND, "there is no folder eval/sweeps here or above the program: give the sweep's path");
-}
 
 static leann_status no_such_stem(leann_ctx *ctx, const char *folder, const char *stem)
 {
@@ -63,8 +47,8 @@ static leann_status find_path(leann_ctx *ctx, const char *given, char *path, siz
         return access(path, F_OK) ? leann_fail_errno(ctx, "cannot open sweep %s", path) : LEANN_OK;
     }
     char folder[4096];
-    leann_status s = sweep_folder(ctx, folder, sizeof folder);
-    if (s) return s;
+    if (!leann_shipped_find("eval/sweeps", folder, sizeof folder))
+        return leann_fail(ctx, LEANN_ENOTFOUND, "there is no folder eval/sweeps here or with the program: give the sweep's path");
     for (size_t i = 0; i < 3; i++)
         if (snprintf(path, size, "%s/%s%s", folder, given, endings[i]) < (int)size && !access(path, F_OK)) return LEANN_OK;
     return no_such_stem(ctx, folder, given);
