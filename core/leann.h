@@ -119,7 +119,9 @@ const char *leann_index_config(const leann_index *index);
 
 /* Fixes query parameters for many searches.
  *   query   YAML or JSON text of the method's query parameters, or NULL for the defaults: {ef_search: 64, rerank: 100}
- *   source  the rows the index was built from, for exact re-ranking by the `replay` fetcher; NULL: no exact vectors at hand
+ *   source  the rows the index was built from, for exact re-ranking by the `replay` fetcher; NULL: no exact vectors at hand. That they
+ *           are those rows is not checked beyond their shape and space: bare rows have no name (`leann search` compares the sha256 of
+ *           data sets)
  *   errors  EINVAL a bad parameter, a re-rank without source, a source of another shape; EFORMAT query is no YAML; ENOTFOUND an unknown
  *           fetcher; ENOMEM
  *   threads a plan is immutable: any number of contexts may search it at once. index and source must outlive it. */

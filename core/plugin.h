@@ -202,6 +202,7 @@ struct leann_index { /* frozen; the method's own struct begins with this */
     leann_dtype source_type;
     leann_space space;
     uint64_t seed;
+    char data_sha[65];    /* of the rows it was built from, as leann_dataset.sha; "" when not known */
     void *params;         /* the build parameters, owned */
     char *config;         /* canonical JSON {method, build}, owned */
     leann_reader *reader; /* NULL when built in memory */

@@ -47,6 +47,14 @@ awk -v r="${recall:-0}" 'BEGIN { exit !(r >= 0.95 && r <= 1) }' || { echo "recal
 check answers "$bin" search "$out/a.leann" "$out/a.hdf5" --k 3 --queries 2 --answers
 [ "$(grep -c '^[01]: ' "$out/text")" -eq 2 ] || { echo "not two answers"; failed=1; }
 
+# Rows of the same shape that are not those of the index.
+check "synth of the same shape" "$bin" dataset synth "$out/other.hdf5" --n 3000 --dim 16 --queries 100 --seed 2 --quiet
+refuses "was built from other rows than those of $out/other.hdf5: their sha256 is " "$bin" search "$out/a.leann" "$out/other.hdf5"
+sha() { sed -n 's/.*"train_sha256": "\([0-9a-f]*\)".*/\1/p'; }
+[ "$("$bin" inspect "$out/a.leann" --json | sha)" = "$("$bin" dataset info "$out/a.hdf5" --json | sha)" ] || { echo "the index names other rows"; failed=1; }
+cp "$out/a.hdf5" "$out/again.hdf5"
+check "the same rows in another file" "$bin" search "$out/a.leann" "$out/again.hdf5"
+
 refuses 'at most n = 3000' "$bin" search "$out/a.leann" "$out/a.hdf5" --k 3001
 refuses "did you mean 'ef_search'?" "$bin" search "$out/a.leann" "$out/a.hdf5" --query '{efsearch: 3}'
 refuses "did you mean 'hnsw'?" "$bin" build "$out/a.hdf5" "$out/c.leann" --config '{method: graph, build: {graph: hnws}}'
