@@ -145,6 +145,56 @@ leann_status leann_method_revisions(leann_ctx *ctx, const leann_value *config, c
     return status;
 }
 
+/* ---- labels -------------------------------------------------------------------------------------------------------------------- */
+
+/* *sha: made with the first labels. */
+static leann_status add_labels(leann_ctx *ctx, const leann_param *table, const void *params, const leann_dataset *data, leann_sha **sha)
+{
+    leann_status status = LEANN_OK;
+    for (const leann_param *p = table; p && p->name && !status; p++) {
+        const void *field = (const char *)params + p->offset;
+        if (p->type == LEANN_P_PLUGIN && ((const leann_choice *)field)->plugin)
+            status = add_labels(ctx, ((const leann_choice *)field)->plugin->params, ((const leann_choice *)field)->params, data, sha);
+        const char *name = p->type == LEANN_P_TEXT && p->words ? *(const char *const *)field : NULL;
+        if (!name || !*name) continue;
+        const uint32_t *label;
+        uint32_t count;
+        if ((status = data->labels(data, ctx, name, &label, &count))) break;
+        if (!*sha && !(*sha = leann_sha_new())) return leann_fail(ctx, LEANN_ENOMEM, "no memory for a checksum of labels");
+        leann_sha_add(*sha, label, data->train.n * sizeof *label);
+    }
+    return status;
+}
+
+static leann_status sum_labels(leann_ctx *ctx, const leann_param *table, const void *params, const leann_dataset *data, char hex[65])
+{
+    leann_sha *sha = NULL;
+    char unused[65];
+    hex[0] = 0;
+    leann_status status = data->labels ? add_labels(ctx, table, params, data, &sha) : LEANN_OK;
+    if (sha) leann_sha_end(sha, status ? unused : hex);
+    return status;
+}
+
+leann_status leann_choice_labels(leann_ctx *ctx, leann_choice choice, const leann_dataset *data, char hex[65])
+{
+    return sum_labels(ctx, choice.plugin->params, choice.params, data, hex);
+}
+
+leann_status leann_method_labels(leann_ctx *ctx, const leann_value *config, const leann_dataset *data, char hex[65])
+{
+    const leann_method_type *type;
+    void *params;
+    hex[0] = 0;
+    leann_status status = read_config(ctx, config, &type, &params);
+    if (status) return status;
+    status = sum_labels(ctx, type->common.params, params, data, hex);
+    leann_params_free(type->common.params, params);
+    return status;
+}
+
+/* ---- opening older files --------------------------------------------------------------------------------------------------------- */
+
 /* The plug-in of "selector kmeans", or NULL where this program has none of that name. */
 static const leann_plugin *plugin_named(const char *name)
 {

@@ -43,7 +43,7 @@ typedef struct {
     size_t offset;
     double min, max;    /* INT, REAL, COUNT: inclusive */
     const char *preset; /* the default as YAML text: "20", "medoids", "{sqrt_n: 2.5}" */
-    const char *words;  /* WORD: the words; PLUGIN: the kind */
+    const char *words;  /* WORD: the words; PLUGIN: the kind; TEXT: NULL, or "labels" when it names labels of the data set */
     const char *help;   /* one line, units included */
 } leann_param;
 
@@ -52,6 +52,7 @@ typedef struct {
 #define LEANN_PARAM_BOOL(S, F, PRESET, HELP) {#F, LEANN_P_BOOL, offsetof(S, F), 0, 1, PRESET, NULL, HELP}
 #define LEANN_PARAM_WORD(S, F, WORDS, PRESET, HELP) {#F, LEANN_P_WORD, offsetof(S, F), 0, 0, PRESET, WORDS, HELP}
 #define LEANN_PARAM_TEXT(S, F, PRESET, HELP) {#F, LEANN_P_TEXT, offsetof(S, F), 0, 0, PRESET, NULL, HELP}
+#define LEANN_PARAM_LABELS(S, F, PRESET, HELP) {#F, LEANN_P_TEXT, offsetof(S, F), 0, 0, PRESET, "labels", HELP}
 #define LEANN_PARAM_COUNT(S, F, PRESET, HELP) {#F, LEANN_P_COUNT, offsetof(S, F), 1, 4294967294.0, PRESET, NULL, HELP}
 #define LEANN_PARAM_PLUGIN(S, F, KIND, PRESET, HELP) {#F, LEANN_P_PLUGIN, offsetof(S, F), 0, 0, PRESET, KIND, HELP}
 #define LEANN_PARAM_END {NULL, LEANN_P_INT, 0, 0, 0, NULL, NULL, NULL}

@@ -255,6 +255,11 @@ leann_status leann_method_predict(leann_ctx *ctx, uint32_t n, uint32_t d, leann_
 /* The configuration with defaults filled in; *canonical is the caller's. */
 leann_status leann_method_config(leann_ctx *ctx, const leann_value *config, leann_value **canonical);
 leann_status leann_method_query(leann_ctx *ctx, const char *method, const leann_value *query, leann_value **canonical);
+/* sha256 of the labels that a choice, or all of a configuration, names (LEANN_PARAM_LABELS), as the data set numbers them; "" when none
+ * is named, or bare rows have none. Labels may change while the rows keep their sha256: who keeps results by that one keeps this beside it.
+ *   errors  those of the data set's labels */
+leann_status leann_choice_labels(leann_ctx *ctx, leann_choice choice, const leann_dataset *data, char hex[65]);
+leann_status leann_method_labels(leann_ctx *ctx, const leann_value *config, const leann_dataset *data, char hex[65]);
 /* {"method anchor": 1, "selector kmeans": 2, …}: the revision of every plug-in that a configuration and (NULL: none) a query name. */
 leann_status leann_method_revisions(leann_ctx *ctx, const leann_value *config, const leann_value *query, leann_value **out);
 

@@ -40,6 +40,7 @@ static leann_status identify(leann_ctx *ctx, leann_run *run)
     leann_status s = LEANN_OK;
     for (uint32_t i = run->sweep->datas; i-- > 0 && !s;) { /* the first is at hand afterwards, and its cells come first */
         if ((s = leann_run_data(ctx, run, i))) break;
+        if ((s = leann_sweep_labels(ctx, run->sweep, i, run->data))) break;
         leann_data_sha(run->data, sha);
         s = leann_sweep_identify(ctx, run->sweep, i, sha);
     }

@@ -28,6 +28,7 @@ typedef struct {
     leann_value *config;  /* canonical {method, build} */
     const char *method;   /* borrowed from config */
     char *label;          /* "anchor kmeans 612 hnsw pq" */
+    char labels[65];      /* sha256 of the labels that the configuration names, set by leann_sweep_labels; "" when there are none */
     char *identity;       /* of the build: canonical JSON, set by leann_sweep_identify */
     leann_status refused; /* not LEANN_OK: this configuration does not fit this data set; its points become rows with that error */
     char *error;
@@ -83,6 +84,11 @@ leann_status leann_sweep_expand(leann_ctx *ctx, leann_sweep *sweep, const leann_
 /* Keeps the points that match "key=value,…": method, data, seed, k, target_recall or any parameter ("selector", "build.anchors",
  * "probes"); a key given twice means either. EINVAL when a key or the whole matches nothing. */
 leann_status leann_sweep_only(leann_ctx *ctx, leann_sweep *sweep, const char *only);
+
+/* Sums the labels that cells over data set `data` name: they are no part of its checksum. Labels that cannot be read are none here; the
+ * build says why.
+ *   errors  ENOMEM, EINTR */
+leann_status leann_sweep_labels(leann_ctx *ctx, leann_sweep *sweep, uint32_t data, const leann_dataset *opened);
 
 /* Fills in the identities of the cells and points over data set `data`, once its checksum is known. */
 leann_status leann_sweep_identify(leann_ctx *ctx, leann_sweep *sweep, uint32_t data, const char *data_sha);

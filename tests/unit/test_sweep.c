@@ -277,11 +277,49 @@ static void test_identity(void **state)
     leann_ctx_free(ctx);
 }
 
+static uint32_t strata[3];
+static leann_status labels(const leann_dataset *self, leann_ctx *ctx, const char *name, const uint32_t **label, uint32_t *count)
+{
+    (void)self;
+    *label = strata;
+    *count = 3;
+    return strcmp(name, "stratum") ? leann_fail(ctx, LEANN_ENOTFOUND, "no dataset %s for labels", name) : LEANN_OK;
+}
+
+/* Cells that name labels are others when the labels are; a name that is not there is left to the build. */
+static void test_labels(void **state)
+{
+    (void)state;
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    leann_sweep *sweep = NULL;
+    leann_dataset data = {.name = "x", .sha = "00ff", .train = {.n = 3, .d = 32}, .labels = labels};
+    char before[3][1024];
+    const char *text =
+        "{data: x, k: 3, cells: [{method: anchor, build: {selector: [kmeans, {stratified-kmeans: {group_by: [stratum, none]}}]}}]}";
+    assert_int_equal(expand(ctx, text, &sweep), LEANN_OK);
+    assert_int_equal(sweep->cells, 3);
+    for (uint32_t pass = 0; pass < 2; pass++) {
+        strata[1] = pass;
+        assert_int_equal(leann_sweep_labels(ctx, sweep, 0, &data), LEANN_OK);
+        assert_int_equal(leann_ctx_status(ctx), LEANN_OK);
+        assert_int_equal(leann_sweep_identify(ctx, sweep, 0, "00ff"), LEANN_OK);
+        for (uint32_t i = 0; i < 3; i++) {
+            bool named = strstr(sweep->cell[i].identity, "\"stratum\"") != NULL;
+            assert_int_equal(strlen(sweep->cell[i].labels), named ? 64 : 0);
+            assert_int_equal(strstr(sweep->cell[i].identity, "\"labels\"") != NULL, named);
+            if (pass) assert_int_equal(strcmp(before[i], sweep->cell[i].point[0].identity) != 0, named);
+            snprintf(before[i], sizeof before[i], "%s", sweep->cell[i].point[0].identity);
+        }
+    }
+    leann_sweep_free(sweep);
+    leann_ctx_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_too_many), cmocka_unit_test(test_axes),
-        cmocka_unit_test(test_grid),     cmocka_unit_test(test_left_out), cmocka_unit_test(test_refused_cell),
-        cmocka_unit_test(test_requires), cmocka_unit_test(test_only),     cmocka_unit_test(test_identity)};
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_too_many),     cmocka_unit_test(test_axes),     cmocka_unit_test(test_grid),
+        cmocka_unit_test(test_left_out), cmocka_unit_test(test_refused_cell), cmocka_unit_test(test_requires), cmocka_unit_test(test_only),
+        cmocka_unit_test(test_identity), cmocka_unit_test(test_labels)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
