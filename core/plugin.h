@@ -170,11 +170,12 @@ struct leann_fetcher_type {
 
 /* ---- stages: parts of a build that several cells of a sweep share ---------------------------------------------------------- */
 
-/* A stage is a pure function of (key, data, seed, ISA level): its result is kept in a cache folder under the hash of those, with the
- * seconds it took and the facts it stated, so that build_s is the sum of the stages whether or not they came from the cache. */
+/* A stage is a pure function of (key, data, seed, ISA level, BLAS): its result is kept in a cache folder under the hash of those and of the
+ * number of threads, with the seconds it took and the facts it stated, so that build_s is the sum of the stages whether or not they came
+ * from the cache. */
 typedef struct leann_stages leann_stages;
 typedef struct {
-    const char *name; /* "anchors", "assignment", "graph", "codes" */
+    const char *name; /* "anchors", "assignment", "graph", "held-out", "codes" */
     leann_value *key; /* words, revisions and parameters of this stage and of what it rests on; leann_stages_run takes it over */
     leann_status (*make)(leann_ctx *ctx, void *arg, void **object);
     leann_status (*save)(const void *object, leann_writer *w);
@@ -183,6 +184,9 @@ typedef struct {
 /* folder NULL: nothing is cached, seconds are still taken. */
 leann_status leann_stages_new(leann_ctx *ctx, const char *folder, const char *data_sha, leann_stages **out);
 void leann_stages_free(leann_stages *stages);
+/* Which kept stages will do, since seconds are measurements: those of this program (borrowed; NULL: of any), made at since_ns (as
+ * leann_date_ns; 0: whenever) or later. Others are made again. */
+void leann_stages_accept(leann_stages *stages, const char *program, int64_t since_ns);
 /* stages NULL: just makes the object. A cached file that is damaged is made again. */
 leann_status leann_stages_run(leann_stages *stages, leann_ctx *ctx, leann_stage stage, void *arg, void **object);
 /* [{name, seconds, cached, facts: {…}}] in the order run, and "not_kept": a sentence where a stage could not be cached; the caller

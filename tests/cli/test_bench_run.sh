@@ -86,6 +86,17 @@ sed 's|^data:.*|data: tiny.hdf5|' tiny.yml >sub/rel.yml
 run sub/rel.yml --results sub/r --only method=flat,k=3 || fail "data in the working folder"
 (cd away && run ../sub/rel.yml --dry-run) && fail "data that are nowhere"
 says away/err "no file tiny.hdf5 in the sweep's folder ../sub, nor in the working folder"
+# Stages are shared, but their seconds are measurements: --force takes none from before, and those of another program do not count.
+cached() { cat "$1"/.cache/*.json | grep -c '"cached": true'; }
+rm -r r/raw r/.cache/*.leann r/.cache/*.json
+run tiny.yml --results r --only method=codes || fail "run with the stages at hand"
+[ "$(cached r)" = 2 ] || fail "$(cached r) stages from the cache, not 2"
+run tiny.yml --results r --only method=codes --force || fail "--force"
+[ "$(cached r)" = 0 ] || fail "--force took $(cached r) stages from before"
+sed -i 's/"program": "/&another /' r/.cache/*.json
+rm -r r/raw
+run tiny.yml --results r || fail "run over builds of another program"
+grep -q 'another' r/.cache/*.json && fail "builds of another program were taken"
 # A result that was cut short is measured again, a damaged index is built again.
 file=$(find r/raw -name '*.h5' | head -1); truncate -s 1000 "$file"
 run tiny.yml --results r || fail "run over a damaged result"

@@ -33,13 +33,16 @@ grep -q 'as predicted' "$out/text" || { echo "the size is not as predicted"; cat
 check "build with two threads" "$bin" build "$out/a.hdf5" "$out/b.leann" --config "$config" --threads 2
 check "same bytes for 1 and 2 threads" cmp "$out/a.leann" "$out/b.leann"
 echo "$config" >"$out/c.yml"
-check "build from the cache" "$bin" build "$out/a.hdf5" "$out/b.leann" --config "$out/c.yml" --cache "$out/cache"
+check "build from the cache" "$bin" build "$out/a.hdf5" "$out/b.leann" --config "$out/c.yml" --cache "$out/cache" --threads 1
 grep -q 'from the cache' "$out/text" || { echo "nothing came from the cache"; cat "$out/text"; failed=1; }
+check "build with two threads" "$bin" build "$out/a.hdf5" "$out/c.leann" --config "$out/c.yml" --cache "$out/cache" --threads 2
+! grep -q 'from the cache' "$out/text" || { echo "seconds of one thread stand for two"; cat "$out/text"; failed=1; }
+rm "$out/c.leann"
 check "same bytes from the cache" cmp "$out/a.leann" "$out/b.leann"
 
 check inspect "$bin" inspect "$out/a.leann" --json
 grep -q "\"bytes\": $(stat -c %s "$out/a.leann")," "$out/text" || { echo "the ledger is not the file's size"; failed=1; }
-check "inspect a stage" "$bin" inspect "$out"/cache/*.stage
+for stage in "$out"/cache/*.stage; do check "inspect a stage" "$bin" inspect "$stage"; done
 
 check search "$bin" search "$out/a.leann" "$out/a.hdf5" --query '{ef_search: 300}' --json
 recall=$(sed -n 's/.*"recall": \([0-9.]*\),.*/\1/p' "$out/text")
