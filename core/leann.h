@@ -99,7 +99,9 @@ typedef struct leann_plan leann_plan;
  *   errors  EINVAL bad config, n = 0, NaN, Inf, parameters that do not fit n or d; ENOTFOUND an unknown plug-in; EFORMAT config is no
  *           YAML; EUNSUPPORTED; ELIMIT; ENOMEM; EINTR
  *   threads uses ctx's workers; the same seed gives the same bytes for any number of them
- *   rows    are copied or coded as the method needs; the caller may free them afterwards */
+ *   rows    are copied or coded as the method needs; the caller may free them afterwards
+ * `leann build` opens, plans and searches through this header; it builds by the call inside this one (leann_method_build in core/plugin.h),
+ * which takes a data set: labels that a selector may group by, and stages of the build kept in a cache. The index is the same. */
 leann_status leann_index_build(leann_ctx *ctx, leann_rows rows, const char *config, leann_index **out);
 
 /* Writes the index atomically: a temporary file in the same folder, fsync, rename, fsync of the folder.

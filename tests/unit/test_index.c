@@ -337,6 +337,18 @@ static void test_rows_are_named(void **state)
     assert_int_equal(stat(path, &bare), 0);
     assert_int_equal(named.st_size, bare.st_size); /* prediction knows no rows */
     leann_index_free(index);
+    char *bare_bytes, *bytes;
+    size_t bare_size, size;
+    assert_int_equal(leann_file_read(ctx, path, 1 << 20, &bare_bytes, &bare_size), LEANN_OK);
+    data.sha = "";
+    assert_int_equal(leann_method_build(ctx, &data, config, NULL, &index), LEANN_OK); /* as `leann build` does: the same bytes */
+    assert_int_equal(leann_index_save(ctx, index, path), LEANN_OK);
+    assert_int_equal(leann_file_read(ctx, path, 1 << 20, &bytes, &size), LEANN_OK);
+    assert_int_equal(size, bare_size);
+    assert_memory_equal(bytes, bare_bytes, size);
+    leann_free(bytes);
+    leann_free(bare_bytes);
+    leann_index_free(index);
     static const char *const instead[] = {"\"train_sha256\":\"\"", "\"older\":1", "\"train_sha256\":7", zeros};
     const char *piece = zeros;
     for (size_t i = 0; i < sizeof instead / sizeof instead[0]; i++) {
