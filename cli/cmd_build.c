@@ -60,6 +60,7 @@ static leann_status build(cli *c, const leann_dataset *data, const leann_value *
     leann_rows rows = data->train;
     leann_status status = leann_method_predict(c->ctx, rows.n, rows.d, rows.type, rows.space, config, &out->predicted);
     if (!status) status = leann_stages_new(c->ctx, cli_text(c, "cache"), data->sha, &stages);
+    if (!status) leann_stages_accept(stages, leann_program(), 0);
     uint64_t start = leann_now_ns();
     if (!status) status = leann_method_build(c->ctx, data, config, stages, &index);
     out->seconds = (double)(leann_now_ns() - start) * 1e-9;

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "core/plugin.h"
@@ -161,6 +162,14 @@ static void print_all(cli *c, answers *a)
     leann_value_free(summary);
 }
 
+/* Recall and re-ranking would be of other rows than the index answers from. */
+static leann_status check_same_rows(cli *c, const leann_index *index, const leann_dataset *data)
+{
+    if (!index->data_sha[0] || !data->sha[0] || strcmp(index->data_sha, data->sha) == 0) return LEANN_OK;
+    return leann_fail(c->ctx, LEANN_EINVAL, "%s was built from other rows than those of %s: their sha256 is %.12s…, not %.12s…",
+                      cli_word(c, 0), cli_word(c, 1), index->data_sha, data->sha);
+}
+
 static leann_status run(cli *c)
 {
     leann_dataset *data = NULL;
@@ -169,6 +178,7 @@ static leann_status run(cli *c)
     answers a = {.k = (uint32_t)cli_int(c, "k")};
     leann_status status = leann_index_open(c->ctx, cli_word(c, 0), &index);
     if (!status) status = leann_dataset_open(c->ctx, cli_word(c, 1), &data);
+    if (!status) status = check_same_rows(c, index, data);
     if (!status && data->test.n == 0) status = leann_fail(c->ctx, LEANN_EINVAL, "%s has no queries (no rows in test)", cli_word(c, 1));
     if (!status) status = leann_plan_new(c->ctx, index, cli_text(c, "query"), &data->train, &plan);
     if (!status) {

@@ -114,6 +114,13 @@ uint64_t leann_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+int64_t leann_date_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 /* ---- errors ------------------------------------------------------------------------------------------------------------ */
 
 const char *leann_status_word(leann_status status)

@@ -197,6 +197,25 @@ leann_status leann_folder_make(leann_ctx *ctx, const char *path)
     return status;
 }
 
+/* ---- what comes with the program ----------------------------------------------------------------------------------------- */
+
+bool leann_shipped_find(const char *name, char *path, size_t size)
+{
+    static const char *const inside[] = {"", "/share/leann"};
+    char folder[4096];
+    snprintf(path, size, "%s", name);
+    if (access(path, R_OK) == 0) return true;
+    ssize_t length = readlink("/proc/self/exe", folder, sizeof folder - 1);
+    folder[length > 0 ? length : 0] = '\0';
+    for (char *slash; (slash = strrchr(folder, '/'));) {
+        *slash = '\0';
+        for (size_t i = 0; i < sizeof inside / sizeof *inside; i++)
+            if (snprintf(path, size, "%s%s/%s", folder, inside[i], name) < (int)size && access(path, R_OK) == 0) return true;
+    }
+    snprintf(path, size, "%s", name);
+    return false;
+}
+
 /* ---- packed ids -------------------------------------------------------------------------------------------------------------- */
 
 unsigned leann_bits_for(uint32_t n)

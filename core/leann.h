@@ -100,7 +100,9 @@ typedef struct leann_plan leann_plan;
  *   errors  EINVAL bad config, n = 0, NaN, Inf, parameters that do not fit n or d; ENOTFOUND an unknown plug-in; EFORMAT config is no
  *           YAML; EUNSUPPORTED; ELIMIT; ENOMEM; EINTR
  *   threads uses ctx's workers; the same seed gives the same bytes for any number of them
- *   rows    are copied or coded as the method needs; the caller may free them afterwards */
+ *   rows    are copied or coded as the method needs; the caller may free them afterwards
+ * `leann build` opens, plans and searches through this header; it builds by the call inside this one (leann_method_build in core/plugin.h),
+ * which takes a data set: labels that a selector may group by, and stages of the build kept in a cache. The index is the same. */
 leann_status leann_index_build(leann_ctx *ctx, leann_rows rows, const char *config, leann_index **out);
 
 /* Writes the index atomically: a temporary file in the same folder, fsync, rename, fsync of the folder.
@@ -120,7 +122,9 @@ const char *leann_index_config(const leann_index *index);
 
 /* Fixes query parameters for many searches.
  *   query   YAML or JSON text of the method's query parameters, or NULL for the defaults: {ef_search: 64, rerank: 100}
- *   source  the rows the index was built from, for exact re-ranking by the `replay` fetcher; NULL: no exact vectors at hand
+ *   source  the rows the index was built from, for exact re-ranking by the `replay` fetcher; NULL: no exact vectors at hand. That they
+ *           are those rows is not checked beyond their shape and space: bare rows have no name (`leann search` compares the sha256 of
+ *           data sets)
  *   errors  EINVAL a bad parameter, a re-rank without source, a source of another shape; EFORMAT query is no YAML; ENOTFOUND an unknown
  *           fetcher; ENOMEM
  *   threads a plan is immutable: any number of contexts may search it at once. index and source must outlive it. */

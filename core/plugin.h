@@ -172,11 +172,12 @@ struct leann_fetcher_type {
 
 /* ---- stages: parts of a build that several cells of a sweep share ---------------------------------------------------------- */
 
-/* A stage is a pure function of (key, data, seed, ISA level): its result is kept in a cache folder under the hash of those, with the
- * seconds it took and the facts it stated, so that build_s is the sum of the stages whether or not they came from the cache. */
+/* A stage is a pure function of (key, data, seed, ISA level, BLAS): its result is kept in a cache folder under the hash of those and of the
+ * number of threads, with the seconds it took and the facts it stated, so that build_s is the sum of the stages whether or not they came
+ * from the cache. */
 typedef struct leann_stages leann_stages;
 typedef struct {
-    const char *name; /* "anchors", "assignment", "graph", "codes" */
+    const char *name; /* "anchors", "assignment", "graph", "held-out", "codes" */
     leann_value *key; /* words, revisions and parameters of this stage and of what it rests on; leann_stages_run takes it over */
     leann_status (*make)(leann_ctx *ctx, void *arg, void **object);
     leann_status (*save)(const void *object, leann_writer *w);
@@ -185,6 +186,9 @@ typedef struct {
 /* folder NULL: nothing is cached, seconds are still taken. */
 leann_status leann_stages_new(leann_ctx *ctx, const char *folder, const char *data_sha, leann_stages **out);
 void leann_stages_free(leann_stages *stages);
+/* Which kept stages will do, since seconds are measurements: those of this program (borrowed; NULL: of any), made at since_ns (as
+ * leann_date_ns; 0: whenever) or later. Others are made again. */
+void leann_stages_accept(leann_stages *stages, const char *program, int64_t since_ns);
 /* stages NULL: just makes the object. A cached file that is damaged is made again. */
 leann_status leann_stages_run(leann_stages *stages, leann_ctx *ctx, leann_stage stage, void *arg, void **object);
 /* [{name, seconds, cached, facts: {…}}] in the order run, and "not_kept": a sentence where a stage could not be cached; the caller
@@ -204,6 +208,7 @@ struct leann_index { /* frozen; the method's own struct begins with this */
     leann_dtype source_type;
     leann_space space;
     uint64_t seed;
+    char data_sha[65];    /* of the rows it was built from, as leann_dataset.sha; "" when not known */
     void *params;         /* the build parameters, owned */
     char *config;         /* canonical JSON {method, build}, owned */
     leann_reader *reader; /* NULL when built in memory */
@@ -256,6 +261,11 @@ leann_status leann_method_predict(leann_ctx *ctx, uint32_t n, uint32_t d, leann_
 /* The configuration with defaults filled in; *canonical is the caller's. */
 leann_status leann_method_config(leann_ctx *ctx, const leann_value *config, leann_value **canonical);
 leann_status leann_method_query(leann_ctx *ctx, const char *method, const leann_value *query, leann_value **canonical);
+/* sha256 of the labels that a choice, or all of a configuration, names (LEANN_PARAM_LABELS), as the data set numbers them; "" when none
+ * is named, or bare rows have none. Labels may change while the rows keep their sha256: who keeps results by that one keeps this beside it.
+ *   errors  those of the data set's labels */
+leann_status leann_choice_labels(leann_ctx *ctx, leann_choice choice, const leann_dataset *data, char hex[65]);
+leann_status leann_method_labels(leann_ctx *ctx, const leann_value *config, const leann_dataset *data, char hex[65]);
 /* {"method anchor": 1, "selector kmeans": 2, …}: the revision of every plug-in that a configuration and (NULL: none) a query name. */
 leann_status leann_method_revisions(leann_ctx *ctx, const leann_value *config, const leann_value *query, leann_value **out);
 

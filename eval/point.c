@@ -94,12 +94,14 @@ static leann_status build_and_save(leann_ctx *ctx, const leann_job *job, leann_v
         say(job, LEANN_SAY_FATAL, 0, s, leann_ctx_error(ctx));
         return s;
     }
+    leann_stages_accept(stages, leann_program(), job->since_ns);
     uint64_t start = leann_now_ns();
     s = leann_method_build(ctx, job->data, job->cell->config, stages, &index);
     double wall = (double)(leann_now_ns() - start) * 1e-9;
     if (!s) {
         leann_value *report = leann_stages_report(stages);
         double sum = sum_seconds(report);
+        leann_value_set(record, "program", leann_value_new_text(leann_program()));
         put_real(record, "build_s", leann_value_count(report) ? sum : wall);
         put_real(record, "wall_s", wall);
         leann_value_set(record, "stages", report);

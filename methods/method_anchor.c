@@ -48,15 +48,15 @@ typedef struct {
 /* ---- build --------------------------------------------------------------------------------------------------------------------------- */
 
 /* Whether to code residuals: as told, or by the error of rows that were not trained on. */
-static leann_status choose_residual(leann_ctx *ctx, leann_coding coding, residual_word word, bool *residual)
+static leann_status choose_residual(leann_ctx *ctx, leann_stages *stages, leann_coding coding, residual_word word, bool *residual)
 {
     *residual = word == RESIDUAL_YES;
     if (word != RESIDUAL_AUTO) return LEANN_OK;
     double plain, delta;
     coding.residual = false;
-    leann_status status = leann_coded_heldout(ctx, &coding, &plain);
+    leann_status status = leann_coded_heldout(ctx, stages, &coding, &plain);
     coding.residual = true;
-    if (status == LEANN_OK) status = leann_coded_heldout(ctx, &coding, &delta);
+    if (status == LEANN_OK) status = leann_coded_heldout(ctx, stages, &coding, &delta);
     if (status != LEANN_OK) return status;
     *residual = delta < plain;
     leann_ctx_fact(ctx, "heldout_mse_plain", plain);
@@ -83,7 +83,7 @@ static leann_status anchor_build(leann_ctx *ctx, const leann_dataset *data, lean
     if (status != LEANN_OK) goto done;
 
     leann_coding coding = {data->train, p->quantizer, &self->lists, owner, order, key, false};
-    status = choose_residual(ctx, coding, (residual_word)p->residual, &coding.residual);
+    status = choose_residual(ctx, stages, coding, (residual_word)p->residual, &coding.residual);
     if (status == LEANN_OK) status = leann_coded_make(ctx, stages, &coding, &self->coded);
     leann_ctx_fact(ctx, "residual", coding.residual);
     leann_ctx_fact(ctx, "anchors", self->lists.m);

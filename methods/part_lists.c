@@ -129,10 +129,14 @@ leann_status leann_anchor_stages(leann_ctx *ctx, leann_stages *stages, const lea
     leann_value_set(words, "selector", leann_choice_value(selector));
     leann_value_set(words, "revision", leann_value_new_int(selector.plugin->revision));
     leann_value_set(words, "anchors", leann_value_new_int(m));
+    char labels[65];
+    leann_status status = leann_choice_labels(ctx, selector, data, labels);
+    if (status != LEANN_OK) goto done;
+    if (*labels) leann_value_set(words, "labels", leann_value_new_text(labels));
 
     void *object = NULL;
     leann_stage choose = {"anchors", leann_value_copy(words), anchors_make, anchors_save, anchors_open};
-    leann_status status = leann_stages_run(stages, ctx, choose, &job, &object);
+    status = leann_stages_run(stages, ctx, choose, &job, &object);
     if (status != LEANN_OK) goto done;
     *anchors = *(leann_anchors *)object;
     leann_free(object);

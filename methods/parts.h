@@ -141,8 +141,8 @@ typedef struct {
  *   errors  EINVAL the quantiser's; ENOMEM, EINTR. *out may hold something then: leann_coded_free
  *   threads in parallel; same seed, same bytes for any number */
 leann_status leann_coded_make(leann_ctx *ctx, leann_stages *stages, const leann_coding *coding, leann_coded *out);
-/* Mean |x - x̂|² of held-out rows after training on others: what `residual: auto` decides by. */
-leann_status leann_coded_heldout(leann_ctx *ctx, const leann_coding *coding, double *error);
+/* Mean |x - x̂|² of held-out rows after training on others: what `residual: auto` decides by. A shared stage too. */
+leann_status leann_coded_heldout(leann_ctx *ctx, leann_stages *stages, const leann_coding *coding, double *error);
 leann_status leann_coded_save(const leann_coded *coded, leann_writer *w);
 /* Quantiser and codes where the file has them; makes the bias of residual codes. Errors as leann_coded_make, and EFORMAT. */
 leann_status leann_coded_open(leann_ctx *ctx, const leann_reader *r, leann_choice quantizer, uint32_t d, leann_space space,

@@ -76,10 +76,12 @@ typedef struct {
     uint32_t (*crc32c)(uint32_t crc, const void *data, size_t bytes);
 } leann_kernels;
 
-/* The table in use: the best the machine has, or what LEANN_ISA names. Thread-safe. */
+/* The table in use: what LEANN_ISA names, or the best the machine has (also when it names none that runs here: cli/ refuses that, a
+ * library cannot). Thread-safe. */
 const leann_kernels *leann_kernels_get(void);
 /* A table by name if this machine can run it, else NULL: for the tests and benchmarks. */
 const leann_kernels *leann_kernels_named(const char *name);
+extern const char *const leann_kernels_best_first[]; /* all names; NULL ends them */
 
 /* What the fast scans read: n codes, stride bytes apart, -> ceil(n / 32) blocks of 16 m bytes, ceil(n / 64) of 64 m; zeros in the place of
  * vectors from n on. 4 bits: code 2j lies in the low half of byte j. */
