@@ -572,6 +572,12 @@ leann_status leann_reader_need(leann_ctx *ctx, const leann_reader *r, const char
     return LEANN_OK;
 }
 
+void leann_reader_release(const leann_section *section)
+{
+    uintptr_t page = LARGE_ALIGN, begin = (uintptr_t)section->data / page * page, end = (uintptr_t)section->data + section->bytes;
+    madvise((void *)begin, end - begin, MADV_DONTNEED); /* neighbours in the first and last page just come back */
+}
+
 void leann_reader_ledger(const leann_reader *r, leann_ledger *out)
 {
     leann_ledger_begin(out);

@@ -92,6 +92,8 @@ const leann_section *leann_reader_find(const leann_reader *r, const char *name);
 /* The section, refused unless it has exactly that type, rows and stride. */
 leann_status leann_reader_need(leann_ctx *ctx, const leann_reader *r, const char *name, leann_dtype type, uint64_t rows, uint64_t stride,
                                const void **data);
+/* The section's bytes are not needed for a while: they leave resident memory, and come back from the file when they are read. */
+void leann_reader_release(const leann_section *section);
 /* The file itself, for reading a section at its offset instead of through the map; the reader's own. */
 int leann_reader_file(const leann_reader *r);
 void leann_reader_ledger(const leann_reader *r, leann_ledger *out);

@@ -116,7 +116,7 @@ static void add_revision(leann_ctx *ctx, leann_value *map, const char *kind, con
 static void add_revisions(leann_ctx *ctx, leann_value *map, const leann_param *table, const void *params)
 {
     for (const leann_param *p = table; p && p->name; p++) {
-        if (p->type != LEANN_P_PLUGIN) continue;
+        if (p->type != LEANN_P_PLUGIN || leann_param_left_out(p, params)) continue;
         const leann_choice *choice = (const void *)((const char *)params + p->offset);
         if (!choice->plugin) continue;
         add_revision(ctx, map, p->words, choice->plugin);

@@ -278,10 +278,20 @@ static leann_value *value_of(const leann_param *p, const void *params)
     return leann_value_new_null();
 }
 
+bool leann_param_left_out(const leann_param *p, const void *params)
+{
+    const void *field = (const char *)params + p->offset;
+    if (!p->late) return false;
+    return p->type == LEANN_P_PLUGIN ? strcmp(((const leann_choice *)field)->plugin->name, p->preset) == 0 : *(const uint32_t *)field == 0;
+}
+
 leann_value *leann_params_value(const leann_param *table, const void *params)
 {
     leann_value *map = leann_value_new_map();
-    for (const leann_param *p = table; p && p->name; p++) leann_value_set(map, p->name, value_of(p, params));
+    for (const leann_param *p = table; p && p->name; p++) {
+        if (leann_param_left_out(p, params)) continue;
+        leann_value_set(map, p->name, value_of(p, params));
+    }
     return map;
 }
 

@@ -21,14 +21,16 @@ enum { CACHED_BYTES = 16384, LIST = 32, MOST_ROWS = 64, RANDOM_LISTS = 2048, TAB
 
 /* ---- what is timed */
 
-typedef enum { FLOATS, BYTES, HALVES, NIBBLES, CODES8, CODES4 } row_type;
+typedef enum { FLOATS, BYTES, HALVES, NIBBLES, PLANES1, PLANES2, PLANES4, CODES8, CODES4, BLOCKS8, BLOCKS4 } row_type; /* a row of blocks: 64 codes, 32 */
 
 typedef struct { /* the sides that all rows share */
     float *q, *scale, *table;
-    uint8_t *q8, *codes;
+    uint8_t *q8, *codes, *lut;
     void *sink;          /* what a kernel writes beside its result: d values, or a codebook's table */
     leann_codebook book; /* of 256 centroids and `width` components: a row is m of them, side by side */
+    int8_t *high, *low;  /* (whole) */
     size_t d, m, width;
+    size_t whole, power; /* d up to a multiple of 32; down to a power of two */
 } shared;
 
 typedef void kernel_call(const leann_kernels *t, const shared *s, leann_list rows, float *out);
@@ -67,6 +69,7 @@ KERNEL(ip_f32_u8, EACH_ROW(out[i] = t->ip_f32_u8(s->q, row, s->d)))
 KERNEL(ip_f32_i8, EACH_ROW(out[i] = t->ip_f32_i8(s->q, row, s->d)))
 KERNEL(norm_f32, EACH_ROW(out[i] = t->norm_f32(row, s->d)))
 KERNEL(l2_f32_list, t->l2_f32_list(s->q, l, s->d, out))
+KERNEL(l2_f32_cut_list, t->l2_f32_cut_list(s->q, l, s->d, INFINITY, out))
 KERNEL(ip_f32_list, t->ip_f32_list(s->q, l, s->d, out))
 KERNEL(l2_u8_list, t->l2_u8_list(s->q8, l, s->d, out))
 KERNEL(l2_f32_u8_list, t->l2_f32_u8_list(s->q, l, s->d, out))
@@ -80,10 +83,33 @@ KERNEL(adc4_list, t->adc4_list(s->table, l, s->m, out))
 KERNEL(codebook_table,
        EACH_ROW(for (size_t j = 0; j < s->m; j++) t->codebook_table(s->book, (const float *)row + j * s->width, -2, s->sink);
                 out[i] = ((const float *)s->sink)[i]))
+KERNEL(ip_i16_u1_list, t->ip_i16_u1_list(s->high, s->low, l, s->whole, out))
+KERNEL(ip_i16_u2_list, t->ip_i16_u2_list(s->high, s->low, l, s->whole, out))
+KERNEL(ip_i16_u4_list, t->ip_i16_u4_list(s->high, s->low, l, s->whole, out))
+KERNEL(hadamard_f32, EACH_ROW(memcpy(s->sink, row, s->power * sizeof(float)); t->hadamard_f32(s->sink, s->power);
+                              out[i] = ((const float *)s->sink)[s->power / 3]))
 KERNEL(f32_from_u8, EACH_ROW(t->f32_from_u8(row, s->sink, s->d); out[i] = 0))
 KERNEL(f32_from_f16, EACH_ROW(t->f32_from_f16(row, s->sink, s->d); out[i] = 0))
 KERNEL(f16_from_f32, EACH_ROW(t->f16_from_f32(row, s->sink, s->d); out[i] = 0))
 KERNEL(crc32c, EACH_ROW(out[i] = (float)t->crc32c(0, row, s->d)))
+
+/* A block's result is all of its sums together, which a float holds exactly. */
+static void scan_blocks(void (*scan)(const uint8_t *, const uint8_t *, size_t, size_t, uint16_t *), size_t lanes, const shared *s,
+                        leann_list l, float *out)
+{
+    uint16_t sum[MOST_ROWS * 64];
+    if (l.ids)
+        for (uint32_t i = 0; i < l.n; i++) scan(s->lut, row_at(&l, i), s->m, 1, sum + i * lanes);
+    else
+        scan(s->lut, row_at(&l, 0), s->m, l.n, sum);
+    for (uint32_t i = 0; i < l.n; i++) {
+        uint32_t all = 0;
+        for (size_t v = 0; v < lanes; v++) all += sum[i * lanes + v];
+        out[i] = (float)all;
+    }
+}
+KERNEL(fastscan, scan_blocks(t->fastscan, 32, s, l, out))
+KERNEL(fastscan8, scan_blocks(t->fastscan8, 64, s, l, out))
 
 /* The sum of the keys says what a wrong code would change; equal keys may be different centroids. */
 static void codebook_nearest(const leann_kernels *t, const shared *s, leann_list l, float *out)
@@ -96,15 +122,18 @@ static void codebook_nearest(const leann_kernels *t, const shared *s, leann_list
     }
 }
 
-/* Floats are in [0, 1), scales too; a codebook's 256 multiply-adds a component are counted. */
+/* Floats are in [0, 1), scales too; a codebook's 256 multiply-adds a component are counted, and the 10 additions that a component takes in
+ * a transform of 1,024. */
 static const kernel kernels[] = {
     {"l2_f32", FLOATS, l2_f32, 3, 1, 0},
     {"ip_f32", FLOATS, ip_f32, 2, 1, 0},
     {"norm_f32", FLOATS, norm_f32, 2, 1, 0},
     {"l2_f32_list", FLOATS, l2_f32_list, 3, 1, 0},
+    {"l2_f32_cut_list", FLOATS, l2_f32_cut_list, 3, 1, 0},
     {"ip_f32_list", FLOATS, ip_f32_list, 2, 1, 0},
     {"codebook_table", FLOATS, codebook_table, 512, 4, 0},
     {"codebook_nearest", FLOATS, codebook_nearest, 512, 4, 0},
+    {"hadamard_f32", FLOATS, hadamard_f32, 10, 0, 0},
     {"f16_from_f32", FLOATS, f16_from_f32, 0, 0, 2},
     {"f32_from_f16", HALVES, f32_from_f16, 0, 0, 4},
     {"f32_from_u8", BYTES, f32_from_u8, 0, 0, 4},
@@ -122,21 +151,29 @@ static const kernel kernels[] = {
     {"sq4_ip_list", NIBBLES, sq4_ip_list, 2, 15, 0},
     {"adc8_list", CODES8, adc8_list, 1, 1, 0},
     {"adc4_list", CODES4, adc4_list, 1, 1, 0},
+    {"ip_i16_u1_list", PLANES1, ip_i16_u1_list, 2, 0, 0},
+    {"ip_i16_u2_list", PLANES2, ip_i16_u2_list, 2, 0, 0},
+    {"ip_i16_u4_list", PLANES4, ip_i16_u4_list, 2, 0, 0},
+    {"fastscan", BLOCKS4, fastscan, 32, 0, 0},
+    {"fastscan8", BLOCKS8, fastscan8, 64, 0, 0},
     {"crc32c", BYTES, crc32c, 0, 0, 0},
 };
 enum { KERNELS = sizeof kernels / sizeof *kernels };
 
 static size_t components(const kernel *k, const shared *s)
 {
-    return k->type == CODES8 || k->type == CODES4 ? s->m : s->d;
+    if (k->type == PLANES1 || k->type == PLANES2 || k->type == PLANES4) return s->whole;
+    return k->type >= CODES8 ? s->m : s->d;
 }
 
 static size_t row_bytes(const kernel *k, const shared *s)
 {
     size_t n = components(k, s);
     if (k->type == FLOATS) return n * sizeof(float);
+    if (k->type == PLANES1 || k->type == PLANES2) return n / (k->type == PLANES1 ? 8 : 4);
     if (k->type == HALVES) return n * sizeof(uint16_t);
-    return k->type == NIBBLES || k->type == CODES4 ? (n + 1) / 2 : n;
+    if (k->type == BLOCKS8 || k->type == BLOCKS4) return k->type == BLOCKS8 ? n * 64 : n * 16;
+    return k->type == NIBBLES || k->type == CODES4 || k->type == PLANES4 ? (n + 1) / 2 : n;
 }
 
 /* Nanoseconds that this thread has run: what another program takes of the core is not the kernel's. A system call, so only around a sample. */
@@ -284,32 +321,36 @@ static double median(double *x, size_t n)
 static leann_status measure(const bench *b, const kernel *k, leann_kernel_report *report)
 {
     leann_kernel_timing *out = report->timing + report->n;
+    const leann_kernels *tables[TABLES];
+    size_t count = 0;
+    for (size_t t = 0; t < b->count; t++) /* those that have it: kernels.h names the one that may be missing */
+        if (k->call != fastscan8 || b->tables[t]->fastscan8) tables[count++] = b->tables[t];
     size_t repeats = b->options->repeats, bytes = row_bytes(k, &b->s), rows = b->options->memory_bytes / bytes;
     uint32_t fit = bytes * LIST < CACHED_BYTES ? LIST : bytes * 4 < CACHED_BYTES ? (uint32_t)(CACHED_BYTES / bytes) : 4;
     for (uint32_t i = 0; i < LIST; i++) b->places[i] = i % fit;
     for (uint32_t i = 0; i < RANDOM_LISTS * LIST; i++) b->places[LIST + i] = (uint32_t)((uint64_t)b->ids[i] * rows >> 32);
-    for (size_t t = 0; t < b->count; t++) {
-        leann_status status = check(b, k, b->tables[t]);
+    for (size_t t = 0; t < count; t++) {
+        leann_status status = check(b, k, tables[t]);
         if (status) return status;
-        out[t] = (leann_kernel_timing){.kernel = k->name, .isa = b->tables[t]->name, .row_bytes = bytes + b->s.d * k->written};
+        out[t] = (leann_kernel_timing){.kernel = k->name, .isa = tables[t]->name, .row_bytes = bytes + b->s.d * k->written};
     }
     for (int place = 0; place < LEANN_ROWS_PLACES; place++) {
         uint64_t turn = 0;
         for (size_t r = 0; r < repeats; r++)
-            for (size_t t = 0; t < b->count; t++) b->samples[t * repeats + r] = sample(b, k, b->tables[t], (leann_rows_place)place, &turn);
-        for (size_t t = 0; t < b->count; t++) {
+            for (size_t t = 0; t < count; t++) b->samples[t * repeats + r] = sample(b, k, tables[t], (leann_rows_place)place, &turn);
+        for (size_t t = 0; t < count; t++) {
             out[t].ns[place] = median(b->samples + t * repeats, repeats);
             out[t].gb_s[place] = (double)out[t].row_bytes / out[t].ns[place];
             out[t].speedup[place] = out[0].ns[place] / out[t].ns[place];
         }
         if (leann_ctx_cancelled(b->ctx)) return leann_fail(b->ctx, LEANN_EINTR, "interrupted");
     }
-    for (size_t t = 0; t < b->count; t++) {
+    for (size_t t = 0; t < count; t++) {
         out[t].gflop_s = k->flops * (double)components(k, &b->s) / out[t].ns[LEANN_ROWS_CACHED];
         out[t].peak_share = out[t].gflop_s / report->peak_gflop_s;
         out[t].stream_share = out[t].gb_s[LEANN_ROWS_RUN] / report->stream_gb_s;
     }
-    report->n += b->count;
+    report->n += count;
     return LEANN_OK;
 }
 
@@ -320,7 +361,7 @@ static leann_status check_options(leann_ctx *ctx, const leann_kernel_bench_optio
     if (o->d < 1 || o->d > 65536) return leann_fail(ctx, LEANN_EINVAL, "%zu components a row; from 1 to 65536", o->d);
     if (o->repeats < 1 || o->repeats > MOST_REPEATS)
         return leann_fail(ctx, LEANN_EINVAL, "%u repeats; from 1 to %d", o->repeats, MOST_REPEATS);
-    size_t least = o->d * sizeof(float) * MOST_ROWS;
+    size_t least = (o->d < 8 ? 8 : o->d) * 8 * MOST_ROWS; /* the widest row is one of 64 codes of d / 8 bytes */
     if (o->memory_bytes < least || o->memory_bytes > (size_t)1 << 40)
         return leann_fail(ctx, LEANN_EINVAL, "%zu bytes of rows; from %zu (%d rows) to 2^40", o->memory_bytes, least, MOST_ROWS);
     return LEANN_OK;
@@ -332,10 +373,15 @@ static leann_status prepare(bench *b)
     leann_rng rng = leann_rng_at(1, "kernel-bench", 2);
     s->d = b->options->d;
     s->m = s->d < 8 ? 1 : s->d / 8;
+    s->whole = (s->d + 31) / 32 * 32;
+    for (s->power = 1; 2 * s->power <= s->d;) s->power *= 2;
     s->q = leann_alloc(b->ctx, s->d, sizeof *s->q);
     s->scale = leann_alloc(b->ctx, s->d, sizeof *s->scale);
     s->q8 = leann_alloc(b->ctx, s->d, 1);
+    s->high = leann_alloc(b->ctx, s->whole, 1);
+    s->low = leann_alloc(b->ctx, s->whole, 1);
     s->table = leann_alloc(b->ctx, s->m * 256, sizeof *s->table);
+    s->lut = leann_alloc(b->ctx, s->m, 256);
     s->width = s->d < 8 ? s->d : 8;
     s->codes = leann_alloc(b->ctx, s->m, 1);
     s->sink = leann_alloc(b->ctx, s->d < 256 ? 256 : s->d, sizeof(float));
@@ -351,7 +397,9 @@ static leann_status prepare(bench *b)
         s->scale[j] = (float)(leann_rng_u32(&rng) >> 8) * 0x1p-24F;
         s->q8[j] = (uint8_t)leann_rng_u32(&rng);
     }
+    for (size_t j = 0; j < s->whole; j++) s->high[j] = (int8_t)leann_rng_u32(&rng), s->low[j] = (int8_t)leann_rng_u32(&rng);
     for (size_t j = 0; j < s->m * 256; j++) s->table[j] = (float)(leann_rng_u32(&rng) >> 8) * 0x1p-24F;
+    for (size_t j = 0; j < s->m * 256; j++) s->lut[j] = (uint8_t)leann_rng_u32(&rng);
     for (size_t j = 0; j < s->width * 256; j++) {
         column[j] = (float)(leann_rng_u32(&rng) >> 8) * 0x1p-24F;
         norm[j % 256] += column[j] * column[j];
@@ -365,7 +413,10 @@ static void bench_free(bench *b)
     leann_free(b->s.q);
     leann_free(b->s.scale);
     leann_free(b->s.q8);
+    leann_free(b->s.high);
+    leann_free(b->s.low);
     leann_free(b->s.codes);
+    leann_free(b->s.lut);
     leann_free((void *)(uintptr_t)b->s.book.column);
     leann_free((void *)(uintptr_t)b->s.book.norm);
     leann_free(b->s.table);

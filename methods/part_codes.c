@@ -229,7 +229,8 @@ leann_status leann_coded_save(const leann_coded *coded, leann_writer *w)
 {
     leann_status status = coded->quantizer->type->save(coded->quantizer, w);
     if (status != LEANN_OK) return status;
-    return leann_writer_add(w, "codes", LEANN_PART_CODES, LEANN_U8, coded->codes.n, coded->codes.stride, coded->codes.code);
+    return leann_packed_save(w, "codes", LEANN_PART_CODES, LEANN_U8, coded->codes.n, coded->quantizer->code_bytes, coded->codes.code,
+                             coded->codes.stride);
 }
 
 leann_status leann_coded_open(leann_ctx *ctx, const leann_reader *r, leann_choice quantizer, uint32_t d, leann_space space,
@@ -243,6 +244,21 @@ leann_status leann_coded_open(leann_ctx *ctx, const leann_reader *r, leann_choic
     if (status != LEANN_OK) return status;
     describe_codes(out, code, n, space, lists);
     return make_bias(ctx, out, lists);
+}
+
+leann_status leann_coded_settle(leann_ctx *ctx, const leann_reader *r, leann_coded *coded)
+{
+    enum { LINE = 64 };
+    leann_codes *codes = &coded->codes;
+    size_t bytes = codes->stride, stride = (bytes + LINE - 1) / LINE * LINE;
+    if (4 * stride > 5 * bytes) stride = bytes;
+    uint8_t *copy = leann_alloc(ctx, codes->n, stride);
+    if (!copy) return leann_ctx_status(ctx);
+    for (size_t i = 0; i < codes->n; i++) memcpy(copy + i * stride, codes->code + i * bytes, bytes);
+    leann_reader_release(leann_reader_find(r, "codes"));
+    codes->code = coded->owned_code = copy;
+    codes->stride = stride;
+    return LEANN_OK;
 }
 
 void leann_coded_free(leann_coded *coded)

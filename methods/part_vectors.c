@@ -50,11 +50,20 @@ leann_status leann_vectors_take(leann_ctx *ctx, leann_rows rows, const uint32_t 
     return LEANN_OK;
 }
 
+leann_status leann_packed_save(leann_writer *w, const char *name, leann_part part, leann_dtype type, uint32_t n, size_t bytes,
+                               const void *base, size_t stride)
+{
+    if (stride == bytes) return leann_writer_add(w, name, part, type, n, bytes, base);
+    leann_status status = leann_writer_begin(w, name, part, type, n, bytes);
+    for (uint32_t i = 0; i < n && status == LEANN_OK; i++) status = leann_writer_put(w, (const char *)base + i * stride, bytes);
+    return status == LEANN_OK ? leann_writer_end(w) : status;
+}
+
 leann_status leann_vectors_save(const leann_vectors *vectors, leann_writer *w)
 {
     leann_rows rows = vectors->rows;
-    assert(rows.stride == rows.d * leann_dtype_bytes(rows.type));
-    return leann_writer_add(w, "vectors", LEANN_PART_VECTORS, rows.type, rows.n, rows.stride, rows.base);
+    return leann_packed_save(w, "vectors", LEANN_PART_VECTORS, rows.type, rows.n, rows.d * leann_dtype_bytes(rows.type), rows.base,
+                             rows.stride);
 }
 
 leann_status leann_vectors_open(leann_ctx *ctx, const leann_reader *r, uint32_t n, uint32_t d, leann_space space, leann_vectors *out)
@@ -70,6 +79,20 @@ leann_status leann_vectors_open(leann_ctx *ctx, const leann_reader *r, uint32_t 
     if (status != LEANN_OK) return status;
     *out = (leann_vectors){{data, stride, n, d, section->type, space}, NULL};
     return leann_rows_check_file(ctx, leann_reader_path(r), out->rows);
+}
+
+leann_status leann_vectors_settle(leann_ctx *ctx, const leann_reader *r, leann_vectors *vectors)
+{
+    enum { LINE = 64 };
+    leann_rows *rows = &vectors->rows;
+    size_t bytes = rows->stride, stride = (bytes + LINE - 1) / LINE * LINE;
+    char *copy = leann_alloc(ctx, rows->n, stride);
+    if (!copy) return leann_ctx_status(ctx);
+    for (size_t i = 0; i < rows->n; i++) memcpy(copy + i * stride, leann_row(*rows, (uint32_t)i), bytes);
+    leann_reader_release(leann_reader_find(r, "vectors"));
+    rows->base = vectors->owned = copy;
+    rows->stride = stride;
+    return LEANN_OK;
 }
 
 void leann_vectors_free(leann_vectors *vectors)

@@ -51,6 +51,10 @@ typedef struct {
     void *owned; /* NULL when mapped */
 } leann_vectors;
 
+/* n items of `bytes` that lie `stride` apart, as one section without gaps. */
+leann_status leann_packed_save(leann_writer *w, const char *name, leann_part part, leann_dtype type, uint32_t n, size_t bytes,
+                               const void *base, size_t stride);
+
 /* A copy of rows, in the order of ids (NULL: their own). In parallel.
  *   errors  ENOMEM, EINTR */
 leann_status leann_vectors_take(leann_ctx *ctx, leann_rows rows, const uint32_t *ids, leann_keep keep, leann_vectors *out);
@@ -58,6 +62,9 @@ leann_status leann_vectors_save(const leann_vectors *vectors, leann_writer *w);
 /* The rows where the file has them.
  *   errors  EFORMAT no such section, another shape, numbers that are not finite, zero rows (angular) */
 leann_status leann_vectors_open(leann_ctx *ctx, const leann_reader *r, uint32_t n, uint32_t d, leann_space space, leann_vectors *out);
+/* Copies mapped rows to where jumping about in them is cheap: huge pages, each row at the start of a cache line. The file's pages leave
+ * resident memory. Errors: ENOMEM */
+leann_status leann_vectors_settle(leann_ctx *ctx, const leann_reader *r, leann_vectors *vectors);
 void leann_vectors_free(leann_vectors *vectors);
 void leann_vectors_predict(uint64_t n, uint32_t d, leann_dtype source, leann_keep keep, leann_ledger *ledger);
 
@@ -140,6 +147,8 @@ leann_status leann_coded_save(const leann_coded *coded, leann_writer *w);
 /* Quantiser and codes where the file has them; makes the bias of residual codes. Errors as leann_coded_make, and EFORMAT. */
 leann_status leann_coded_open(leann_ctx *ctx, const leann_reader *r, leann_choice quantizer, uint32_t d, leann_space space,
                               const leann_lists *lists, uint32_t n, bool residual, leann_coded *out);
+/* As leann_vectors_settle, for codes that are jumped about in: a row at the start of a cache line where that costs a quarter at most. */
+leann_status leann_coded_settle(leann_ctx *ctx, const leann_reader *r, leann_coded *coded);
 void leann_coded_free(leann_coded *coded);
 void leann_coded_predict(uint64_t n, uint32_t d, leann_choice quantizer, leann_ledger *ledger);
 /* A query's scorer over the codes, in ctx's scratch; base (lists) where the codes are residual, else NULL. */

@@ -27,6 +27,26 @@ static bool has_f16c(void)
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const leann_kernels *chosen;
 
+#if defined(__x86_64__)
+static pthread_once_t once_vbmi = PTHREAD_ONCE_INIT;
+static leann_kernels with_vbmi;
+
+static void take_vbmi(void)
+{
+    with_vbmi = leann_kernels_avx512;
+    with_vbmi.fastscan = leann_fastscan_vbmi;
+    with_vbmi.fastscan8 = leann_fastscan8_vbmi;
+}
+
+/* The AVX-512 table of this machine: one with VBMI has two entries of its own, which give the same integers. */
+static const leann_kernels *avx512_table(void)
+{
+    if (!__builtin_cpu_supports("avx512vbmi")) return &leann_kernels_avx512;
+    pthread_once(&once_vbmi, take_vbmi);
+    return &with_vbmi;
+}
+#endif
+
 const leann_kernels *leann_kernels_named(const char *name)
 {
     if (strcmp(name, "scalar") == 0) return &leann_kernels_scalar;
@@ -36,7 +56,7 @@ const leann_kernels *leann_kernels_named(const char *name)
     bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
     if (avx2 && strcmp(name, "avx2") == 0) return &leann_kernels_avx2;
-    if (avx512 && strcmp(name, "avx512") == 0) return &leann_kernels_avx512;
+    if (avx512 && strcmp(name, "avx512") == 0) return avx512_table();
 #endif
 #if defined(__aarch64__)
     if ((getauxval(AT_HWCAP) & HWCAP_CRC32) && strcmp(name, "neon") == 0) return &leann_kernels_neon;

@@ -36,6 +36,9 @@ typedef struct {
     /* One query against a list: out[i]. */
     void (*l2_f32_list)(const float *q, leann_list rows, size_t d, float *out);
     void (*ip_f32_list)(const float *q, leann_list rows, size_t d, float *out);
+    /* The same as l2_f32_list where the sum is at most cut; a row whose partial sum passes it is left there: any value above cut.
+     * Sums only grow as they are rounded, so that no row at or under cut is left. Pays where leading components say most. */
+    void (*l2_f32_cut_list)(const float *q, leann_list rows, size_t d, float cut, float *out);
     void (*l2_u8_list)(const uint8_t *q, leann_list rows, size_t d, float *out);
     void (*l2_f32_u8_list)(const float *q, leann_list rows, size_t d, float *out);
     void (*ip_f32_u8_list)(const float *q, leann_list rows, size_t d, float *out);
@@ -48,10 +51,24 @@ typedef struct {
     /* ADC look-ups: sum over j < m of table[j * k + code[j]]; codes of one byte, k <= 256; and two codes a byte, k = 16. */
     void (*adc8_list)(const float *table, size_t k, leann_list rows, size_t m, float *out);
     void (*adc4_list)(const float *table, leann_list rows, size_t m, float *out);
+    /* Fast scan, sums modulo 2^16: who wants the sums themselves keeps the columns' largest entries within 65535 together. Blocks lie
+     * side by side and are not prefetched. 4 bits: block (blocks, m, 16), byte i of column j holds the code of vector i in its low half,
+     * of vector i + 16 in its high half; out (blocks, 32): the sum over j < m of lut[16 * j + code]. 8 bits: block (blocks, m, 64), byte
+     * i of column j the code of vector i; out (blocks, 64): the sum of lut[256 * j + code]; NULL where adc8_list is no slower. */
+    void (*fastscan)(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
+    void (*fastscan8)(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
     /* Small codebooks (product quantisers). table: out (k) = norm (0 where that is NULL) + alpha <x, c>. nearest: for n rows stride
      * bytes apart the centroid of least norm - 2 <x, c>, the smaller one of equals, k <= 256; key NULL or (n): that least value. */
     void (*codebook_table)(leann_codebook book, const float *x, float alpha, float *out);
     void (*codebook_nearest)(leann_codebook book, const float *x, size_t stride, size_t n, uint8_t *code, float *key);
+    /* Codes of 1, 2 and 4 bits against a query of whole numbers, component j = 256 high[j] + low[j]; d a multiple of 32, at most 65536.
+     * With bytes = d bits / 8, component j of a code is the j / bytes-th group of bits, from the lowest, of byte j % bytes. out: the exact
+     * sum over j of query times code, rounded to float once. A prefetch covers a row's whole stride: keep beside a code what it needs. */
+    void (*ip_i16_u1_list)(const int8_t *high, const int8_t *low, leann_list rows, size_t d, float *out);
+    void (*ip_i16_u2_list)(const int8_t *high, const int8_t *low, leann_list rows, size_t d, float *out);
+    void (*ip_i16_u4_list)(const int8_t *high, const int8_t *low, leann_list rows, size_t d, float *out);
+    /* The Walsh-Hadamard transform in place, without a factor: twice gives n x. n a power of two. The same bits from every table. */
+    void (*hadamard_f32)(float *x, size_t n);
     /* Conversions. */
     void (*f32_from_u8)(const uint8_t *in, float *out, size_t n);
     void (*f32_from_f16)(const uint16_t *in, float *out, size_t n);
@@ -63,5 +80,10 @@ typedef struct {
 const leann_kernels *leann_kernels_get(void);
 /* A table by name if this machine can run it, else NULL: for the tests and benchmarks. */
 const leann_kernels *leann_kernels_named(const char *name);
+
+/* What the fast scans read: n codes, stride bytes apart, -> ceil(n / 32) blocks of 16 m bytes, ceil(n / 64) of 64 m; zeros in the place of
+ * vectors from n on. 4 bits: code 2j lies in the low half of byte j. */
+void leann_fastscan_pack(const uint8_t *code, size_t stride, size_t n, size_t m, uint8_t *block);
+void leann_fastscan8_pack(const uint8_t *code, size_t stride, size_t n, size_t m, uint8_t *block);
 
 #endif

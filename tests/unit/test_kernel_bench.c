@@ -18,13 +18,15 @@ static void figures(void **state)
         leann_kernel_report report;
         const leann_kernel_bench_options options = {.d = d, .memory_bytes = 1 << 20, .repeats = 2, .sample_usec = 1};
         assert_int_equal(leann_kernel_bench(ctx, &options, &report), LEANN_OK);
-        size_t entries = (sizeof(leann_kernels) - sizeof(char *)) / sizeof(void (*)(void)), tables = 0;
+        size_t entries = (sizeof(leann_kernels) - sizeof(char *)) / sizeof(void (*)(void)), tables = 0, missing = 0;
         for (size_t i = 0; i < report.n && strcmp(report.timing[i].kernel, report.timing[0].kernel) == 0; i++) {
-            assert_non_null(leann_kernels_named(report.timing[i].isa));
+            const leann_kernels *t = leann_kernels_named(report.timing[i].isa);
+            assert_non_null(t);
+            missing += !t->fastscan8; /* the one that a table may lack */
             tables++;
         }
         assert_string_equal(report.timing[0].isa, "scalar");
-        assert_int_equal(report.n, entries * tables); /* a kernel added to the table and not here is noticed */
+        assert_int_equal(report.n, entries * tables - missing); /* a kernel added to the table and not here is noticed */
         assert_true(report.peak_gflop_s > 0 && report.stream_gb_s > 0);
         for (size_t i = 0; i < report.n; i++)
             for (int place = 0; place < LEANN_ROWS_PLACES; place++)
