@@ -6,6 +6,7 @@
 #include "eval/measures.h"
 #include "core/container.h"
 #include "datasets/datasets.h"
+#include "eval/measures_kept.h"
 #include "eval/measures_row.h"
 #include "eval/recall.h"
 #include "eval/stats.h"
@@ -38,6 +39,7 @@ struct leann_measures {
     char *origin;            /* of the last raw file read */
     unsigned origins;
     bool has_raw;
+    leann_left_files left_out;
     ground ground[MAX_DATA];
     unsigned grounds;
 };
@@ -314,28 +316,28 @@ static bool newer(const struct stat *a, const struct stat *b)
     return a->st_mtim.tv_sec != b->st_mtim.tv_sec ? a->st_mtim.tv_sec > b->st_mtim.tv_sec : a->st_mtim.tv_nsec > b->st_mtim.tv_nsec;
 }
 
-/* Whether summary.csv was written after the last file of raw/ and imported.csv came there. */
+/* Whether summary.csv was written after the last file of raw/, sweep.json and imported.csv came there. */
 static bool summary_is_new(const char *folder)
 {
     char path[4096];
     struct stat summary, other;
-    const char *const others[] = {"raw", "imported.csv"};
+    const char *const others[] = {"raw", "sweep.json", "imported.csv"};
     snprintf(path, sizeof path, "%s/summary.csv", folder);
     if (stat(path, &summary)) return false;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, others[i]);
         if (!stat(path, &other) && newer(&other, &summary)) return false;
     }
     return true;
 }
 
-/* summary.csv's rows into m, when there is one for each of n raw files. */
+/* summary.csv's rows into m, when they can be those of n raw files: some files do not count. */
 static leann_status take_summary(leann_measures *m, size_t n, bool *taken)
 {
     size_t rows = 0;
     leann_status s = add_csv(m, "summary.csv");
     for (size_t i = 0; i < leann_table_rows(m->table); i++) rows += *leann_table_text(m->table, i, "raw") != 0;
-    *taken = !s && rows == n;
+    *taken = !s && rows && rows <= n;
     if (*taken) return s;
     leann_ctx_clear(m->ctx); /* damaged, or of other files: measured afresh */
     leann_table_free(m->table);
@@ -362,11 +364,15 @@ static leann_status open_folder(leann_ctx *ctx, const char *folder, bool quick, 
     bool summary = false; /* which holds what was imported */
     if ((s = list_raw(ctx, folder, &names, &n))) goto done;
     if (quick && n && summary_is_new(folder) && (s = take_summary(m, n, &summary))) goto done;
-    for (size_t i = 0; leann_measures_columns[i]; i++) leann_table_add_column(m->table, leann_measures_columns[i]);
     m->has_raw = n > 0;
-    if (!summary) s = n ? measure_all(m, names, n) : add_csv(m, "summary.csv");
-    summary |= !n && leann_table_rows(m->table) > 0;
+    if (!summary && (s = leann_measures_keep(ctx, folder, names, &n, &m->left_out))) goto done;
+    for (size_t i = 0; leann_measures_columns[i]; i++) leann_table_add_column(m->table, leann_measures_columns[i]);
+    if (!summary) s = m->has_raw ? measure_all(m, names, n) : add_csv(m, "summary.csv");
+    summary |= !m->has_raw && leann_table_rows(m->table) > 0;
     if (!s && !summary) s = add_csv(m, "imported.csv");
+    if (!s && m->left_out.gone && !leann_table_rows(m->table))
+        s = leann_fail(ctx, LEANN_ENOTFOUND, "no results in %s: all %zu files of raw/ are of points that sweep.json does not have", folder,
+                       m->left_out.gone);
     if (!s && !leann_table_rows(m->table))
         s = leann_fail(ctx, LEANN_ENOTFOUND, "no results in %s: neither raw/*.h5, as `leann bench run` writes them, nor summary.csv",
                        folder);
@@ -434,6 +440,10 @@ const leann_value *leann_measures_data(const leann_measures *m)
 const char *leann_measures_sweep(const leann_measures *m)
 {
     return m->stem ? m->stem : "";
+}
+leann_left_files leann_measures_left_out(const leann_measures *m)
+{
+    return m->left_out;
 }
 unsigned leann_measures_origins(const leann_measures *m)
 {

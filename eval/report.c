@@ -251,6 +251,11 @@ static void rules(report *r)
             "%zu of %zu points were disturbed: their passes took more than 1.5 times what the medians of their queries add up to, as when "
             "other work has the processor. Do not trust their QPS; mean_ms in summary.csv and the paired tests rest on the medians.",
             disturbed, leann_table_rows(r->rows));
+    leann_left_files left = leann_measures_left_out(r->m);
+    if (left.gone || left.older)
+        leann_page_text(
+            p, "%zu raw files are left out: %zu of points that the sweep does not have, %zu of points that were measured again since.",
+            left.gone + left.older, left.gone, left.older);
     if (r->many_seeds)
         leann_page_text(
             p, "Values are means over seeds, with their range in brackets: two builds differ only if they differ by more than that range.");

@@ -52,6 +52,22 @@ grep -q 'means over seeds' "$dir/half/report.md" || fail "seeds are not spoken o
 $leann bench report "$dir/half" --format json --quiet > "$dir/said"
 grep -q '"recall_annb"' "$dir/said" || fail "no JSON"
 
+# ---- each point once: neither what was measured again counts beside it, nor what the sweep no longer has
+sed -i 's/point_seconds: 0.001/point_seconds: 0.002/' "$dir/half.yml"
+$leann bench run "$dir/half.yml" --results "$dir/half" --quiet > /dev/null
+[ "$(find "$dir/half/raw" -name '*.h5' | wc -l)" = 48 ] || fail "measured again: $(find "$dir/half/raw" -name '*.h5' | wc -l) files"
+$leann bench report "$dir/half" --quiet > /dev/null
+[ "$(grep -c . "$dir/half/summary.csv")" = 25 ] || fail "rows of points measured twice: $(grep -c . "$dir/half/summary.csv")"
+grep -q '24 raw files are left out: 0 of points that the sweep does not have, 24 of points that were measured again' "$dir/half/report.md" || fail "left out: $(grep 'left out' "$dir/half/report.md")"
+cp -r "$dir/half" "$dir/less"
+sed -i 's/ef_search: \[10, 40\]/ef_search: 10/; s/seed: .*/seed: 1/' "$dir/half.yml"
+$leann bench run "$dir/half.yml" --results "$dir/less" --quiet > /dev/null
+$leann bench plot "$dir/less" --out "$dir/less/p" --quiet > /dev/null # the summary from before the change is not taken
+[ "$(grep -c '^[0-9]' "$dir/less/p.dat")" = 10 ] || fail "a plot of what the sweep no longer has: $(cat "$dir/less/p.dat")"
+$leann bench report "$dir/less" --format md --quiet > "$dir/said"
+grep -q '38 raw files are left out: 28 of points that the sweep does not have, 10 of points that were' "$dir/said" || fail "left out: $(grep 'left out' "$dir/said")"
+! grep -q 'means over seeds' "$dir/said" || fail "one seed, measured twice, counts as two"
+
 # ---- a report of a committed folder, without raw results
 mkdir "$dir/bare"
 cp "$dir/half/summary.csv" "$dir/bare/"
