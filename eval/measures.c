@@ -33,6 +33,7 @@ struct leann_measures {
     leann_table *table;
     leann_value *sweep;      /* sweep.json, NULL when there is none */
     leann_value *aa;         /* aa.json */
+    leann_value *runs;       /* run.json */
     leann_value *provenance; /* of the first raw file */
     leann_value *data;       /* {data set: its checksums} */
     char *stem;              /* of its sweep */
@@ -361,6 +362,7 @@ static leann_status open_folder(leann_ctx *ctx, const char *folder, bool quick, 
     if (!m->folder || !m->table) goto done;
     m->sweep = side_file(m, "sweep.json");
     m->aa = side_file(m, "aa.json");
+    m->runs = side_file(m, "run.json");
     bool summary = false; /* which holds what was imported */
     if ((s = list_raw(ctx, folder, &names, &n))) goto done;
     if (quick && n && summary_is_new(folder) && (s = take_summary(m, n, &summary))) goto done;
@@ -409,6 +411,7 @@ void leann_measures_free(leann_measures *m)
     leann_table_free(m->table);
     leann_value_free(m->sweep);
     leann_value_free(m->aa);
+    leann_value_free(m->runs);
     leann_value_free(m->data);
     leann_value_free(m->provenance);
     leann_free(m->origin);
@@ -449,8 +452,26 @@ unsigned leann_measures_origins(const leann_measures *m)
 {
     return m->origins;
 }
+const leann_value *leann_measures_runs(const leann_measures *m)
+{
+    return m->runs;
+}
+
+/* ---- noise --------------------------------------------------------------------------------------------------------------------- */
+
+bool leann_measures_noise_elsewhere(const leann_measures *m)
+{
+    static const char *const keys[] = {"cpu", "processors", "isa"};
+    const leann_value *there = leann_value_get(m->aa, "provenance");
+    bool same = true;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        same &= leann_value_equal(leann_value_get(there, keys[i]), leann_value_get(m->provenance, keys[i]));
+    return m->aa && m->provenance && !same;
+}
+
 double leann_measures_noise(const leann_measures *m, const char *name)
 {
+    if (leann_measures_noise_elsewhere(m)) return NAN;
     return leann_value_real(leann_value_get(leann_value_get(m->aa, "noise"), name), NAN);
 }
 

@@ -54,8 +54,12 @@ void leann_queries_clear(leann_queries *q);
 /* The raw result of a row and its data set, for exports; the result is the caller's to clear, the data set is m's. */
 leann_status leann_measures_raw(leann_measures *m, size_t row, leann_result *raw, const leann_dataset **data);
 
-/* Noise of two equal runs (results/<stem>/aa.json by `leann bench aa`) as a difference of logarithms: "qps", "p50", …; NaN: not known. */
+/* Noise of two equal runs (results/<stem>/aa.json by `leann bench aa`) as a difference of logarithms: "qps", "p50", …; NaN: not known, or
+ * measured elsewhere: on another CPU, number of processors or ISA than the raw results. */
 double leann_measures_noise(const leann_measures *m, const char *name);
+bool leann_measures_noise_elsewhere(const leann_measures *m);
+/* run.json, [{seconds, measured, failed, date, …}] of every `leann bench run` that measured something; NULL without; borrowed. */
+const leann_value *leann_measures_runs(const leann_measures *m);
 
 /* The columns that every summary.csv begins with, NULL at the end. */
 extern const char *const leann_measures_columns[];

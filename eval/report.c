@@ -242,6 +242,10 @@ static void rules(report *r)
         leann_page_text(
             p, "Two runs of one point differ by up to %.1f %% in QPS here (`leann bench aa`): smaller differences are marked as ties.",
             (exp(noise) - 1) * 100);
+    else if (leann_measures_noise_elsewhere(r->m))
+        leann_page_text(p,
+                        "The noise in aa.json is that of another machine, so no difference is marked as a tie: `leann bench aa` measures "
+                        "this one's.");
     else
         leann_page_text(p, "The noise of this machine was not measured for these results (`leann bench aa` does it), so no difference is "
                            "marked as a tie.");
@@ -506,6 +510,23 @@ static void checksum_rows(leann_table *t, const leann_value *data)
     }
 }
 
+/* How long the first line took. */
+static void run_time(report *r)
+{
+    const leann_value *runs = leann_measures_runs(r->m);
+    size_t n = leann_value_count(runs);
+    double seconds = 0, measured = 0, failed = 0;
+    for (size_t i = 0; i < n; i++) {
+        const leann_value *one = leann_value_at(runs, i);
+        seconds += leann_value_real(leann_value_get(one, "seconds"), 0);
+        measured += leann_value_real(leann_value_get(one, "measured"), 0);
+        failed += leann_value_real(leann_value_get(one, "failed"), 0);
+    }
+    if (n)
+        leann_page_text(&r->page, "It took %.0f:%02.0f minutes in %zu %s, builds included: %.0f points measured, %.0f failed.",
+                        floor(seconds / 60), floor(fmod(seconds, 60)), n, n == 1 ? "run" : "runs", measured, failed);
+}
+
 static leann_status provenance(report *r)
 {
     leann_table *t = leann_table_new(r->ctx);
@@ -536,6 +557,7 @@ static leann_status provenance(report *r)
         "From the root of the repository. Points that are done are skipped, so the first line costs nothing where raw results are there.");
     if (code) leann_page_code(&r->page, code);
     leann_free(code);
+    run_time(r);
     leann_status s = leann_table_check(t);
     leann_table_free(t);
     return s;

@@ -49,6 +49,7 @@ done
 grep -q 'data:image/svg+xml;base64,' "$dir/half/report.html" || fail "no image inline"
 ! grep -qE '(src|href)="(http|figures)' "$dir/half/report.html" || fail "report.html is not self-contained"
 grep -q 'means over seeds' "$dir/half/report.md" || fail "seeds are not spoken of"
+grep -q 'in 1 run, builds included: 24 points measured, 0 failed' "$dir/half/report.md" || fail "how long it took: $(grep 'It took' "$dir/half/report.md")"
 $leann bench report "$dir/half" --format json --quiet > "$dir/said"
 grep -q '"recall_annb"' "$dir/said" || fail "no JSON"
 
@@ -57,6 +58,7 @@ sed -i 's/point_seconds: 0.001/point_seconds: 0.002/' "$dir/half.yml"
 $leann bench run "$dir/half.yml" --results "$dir/half" --quiet > /dev/null
 [ "$(find "$dir/half/raw" -name '*.h5' | wc -l)" = 48 ] || fail "measured again: $(find "$dir/half/raw" -name '*.h5' | wc -l) files"
 $leann bench report "$dir/half" --quiet > /dev/null
+grep -q 'in 2 runs, builds included: 48 points' "$dir/half/report.md" || fail "how long two runs took: $(grep 'It took' "$dir/half/report.md")"
 [ "$(grep -c . "$dir/half/summary.csv")" = 25 ] || fail "rows of points measured twice: $(grep -c . "$dir/half/summary.csv")"
 grep -q '24 raw files are left out: 0 of points that the sweep does not have, 24 of points that were measured again' "$dir/half/report.md" || fail "left out: $(grep 'left out' "$dir/half/report.md")"
 cp -r "$dir/half" "$dir/less"
@@ -73,6 +75,16 @@ mkdir "$dir/bare"
 cp "$dir/half/summary.csv" "$dir/bare/"
 $leann bench report "$dir/bare" --quiet > /dev/null
 cmp -s "$dir/bare/summary.csv" "$dir/half/summary.csv" || fail "summary.csv does not survive"
+
+# ---- noise counts where it was measured
+$leann bench aa "$dir/half.yml" --results "$dir/half" --pairs 2 --quiet > /dev/null
+$leann bench report "$dir/half" --format md --quiet > "$dir/said"
+grep -q 'Two runs of one point differ by up to' "$dir/said" || fail "noise: $(grep -i noise "$dir/said")"
+sed -i 's/"cpu": "/&another /' "$dir/half/aa.json"
+$leann bench report "$dir/half" --format md --quiet > "$dir/said"
+grep -q 'The noise in aa.json is that of another machine' "$dir/said" || fail "noise of elsewhere: $(grep -i noise "$dir/said")"
+! grep -q 'Two runs of one point differ' "$dir/said" || fail "the noise of another machine is taken"
+rm "$dir/half/aa.json"
 
 # ---- without gnuplot: tables all the same, and the package's name
 mkdir "$dir/none"
