@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { P999_QUERIES = 10000 };
+enum { P999_QUERIES = 10000, STAGES = 6 /* where a query's seconds by stage begin in its work */ };
 
 const char *const leann_measures_columns[] = {
     "dataset", "method", "selector", "graph", "quantizer", "residual", "anchors", "params", "k", "status", "recall", "qps", "p50_ms",
@@ -22,11 +22,12 @@ const char *const leann_measures_columns[] = {
     "distance", "seed", "threads", "isa",
     /* then more */
     "label", "legend", "cell", "point", "target_recall", "chosen", "passed", "queries", "recall_p1", "recall_p5", "share_ge_90", "qps_lo",
-    "qps_hi", "mean_ms", "p999_ms", "cold_ms", "batch_qps", "timed_queries", "repeats", "stage0_ms", "stage1_ms", "stage2_ms", "hops",
-    "cache_hits", "bytes_meta", "bytes_graph", "bytes_codes", "bytes_anchors", "bytes_codebooks", "bytes_ids", "bytes_vectors",
-    "bytes_text", "bytes_delta", "predicted_bytes", "coverage_auc", "coverage_knn", "tau", "radius_p50", "radius_p99", "radius_max",
-    "facility_location", "entropy", "gini", "max_over_mean", "empty_anchors", "mse", "anchor_error", "codes_bias", "mean_degree",
-    "rss_anon_mb", "load_rss_mb", "search_rss_mb", "load_s", "error", "published", "raw", NULL};
+    "qps_hi", "mean_ms", "p999_ms", "cold_ms", "batch_qps", "timed_queries", "repeats", "stage0_ms", "stage1_ms", "stage2_ms",
+    "stage0_p50_ms", "stage1_p50_ms", "stage2_p50_ms", "hops", "cache_hits", "bytes_meta", "bytes_graph", "bytes_codes", "bytes_anchors",
+    "bytes_codebooks", "bytes_ids", "bytes_vectors", "bytes_text", "bytes_delta", "predicted_bytes", "coverage_auc", "coverage_knn", "tau",
+    "radius_p50", "radius_p99", "radius_max", "facility_location", "entropy", "gini", "max_over_mean", "empty_anchors", "mse",
+    "anchor_error", "codes_bias", "mean_degree", "rss_anon_mb", "load_rss_mb", "load_anon_mb", "search_rss_mb", "search_anon_mb", "load_s",
+    "error", "published", "raw", NULL};
 
 /* ---- one row: what it is --------------------------------------------------------------------------------------------------- */
 
@@ -161,6 +162,17 @@ static double source_bytes(const leann_value *config)
     return NAN;
 }
 
+/* The memory of a process that took stages from the cache is not the build's, unless those stages know what making them took. */
+static bool knows_memory(const leann_value *build)
+{
+    const leann_value *stages = leann_value_get(build, "stages");
+    for (size_t i = 0; i < leann_value_count(stages); i++) {
+        const leann_value *stage = leann_value_at(stages, i);
+        if (leann_value_bool(leann_value_get(stage, "cached"), false) && !leann_value_get(stage, "peak_rss_bytes")) return false;
+    }
+    return true;
+}
+
 static void measure_build(leann_table *t, size_t row, const leann_result *raw)
 {
     const leann_value *b = raw->build, *ledger = leann_value_get(b, "ledger"), *facts = leann_value_get(b, "facts");
@@ -172,8 +184,9 @@ static void measure_build(leann_table *t, size_t row, const leann_result *raw)
     leann_table_set(t, row, "ratio_vectors", bytes / (n * d * 4));
     leann_table_set(t, row, "ratio_source", bytes / (n * d * source_bytes(raw->config)));
     leann_table_set(t, row, "predicted_bytes", leann_value_real(leann_value_get(b, "predicted_bytes"), NAN));
-    leann_table_set(t, row, "peak_rss_mb", leann_value_real(leann_value_get(b, "peak_rss_bytes"), NAN) / 1e6);
-    leann_table_set(t, row, "rss_anon_mb", leann_value_real(leann_value_get(b, "rss_anon_bytes"), NAN) / 1e6);
+    bool memory = knows_memory(b);
+    leann_table_set(t, row, "peak_rss_mb", memory ? leann_value_real(leann_value_get(b, "peak_rss_bytes"), NAN) / 1e6 : NAN);
+    leann_table_set(t, row, "rss_anon_mb", memory ? leann_value_real(leann_value_get(b, "rss_anon_bytes"), NAN) / 1e6 : NAN);
     leann_table_set(t, row, "load_s", leann_value_real(leann_value_get(b, "load_s"), NAN));
     for (size_t i = 0; i < leann_value_count(ledger); i++) {
         char name[64];
@@ -200,11 +213,25 @@ static double mean_work(const leann_result *raw, unsigned what)
     return raw->n ? sum / raw->n : NAN;
 }
 
+/* The median over queries of the time in each stage, from the pass that gave the answers. */
+static leann_status measure_stages(leann_table *t, size_t row, const leann_result *raw)
+{
+    static const char *const names[] = {"stage0_p50_ms", "stage1_p50_ms", "stage2_p50_ms"};
+    double *ms = leann_alloc(leann_table_ctx(t), (size_t)raw->n + 1, sizeof *ms);
+    if (!ms) return LEANN_ENOMEM;
+    for (unsigned i = 0; i < 3; i++) {
+        for (uint32_t q = 0; q < raw->n; q++) ms[q] = (double)raw->work[(size_t)q * LEANN_RESULT_WORK + STAGES + i] * 1e-6;
+        leann_table_set(t, row, names[i], raw->n ? leann_stats_median(ms, raw->n) : NAN);
+    }
+    leann_free(ms);
+    return LEANN_OK;
+}
+
 static void measure_work(leann_table *t, size_t row, const leann_result *raw)
 {
     static const char *const names[] = {"dist_comps", "hops",      "fetches",   "recomputes", "encoder_calls",
                                         "cache_hits", "stage0_ms", "stage1_ms", "stage2_ms"};
-    for (unsigned i = 0; i < LEANN_RESULT_WORK; i++) leann_table_set(t, row, names[i], mean_work(raw, i) * (i < 6 ? 1 : 1e-6));
+    for (unsigned i = 0; i < LEANN_RESULT_WORK; i++) leann_table_set(t, row, names[i], mean_work(raw, i) * (i < STAGES ? 1 : 1e-6));
     leann_table_set(t, row, "queries", raw->n);
 }
 
@@ -218,6 +245,11 @@ leann_status leann_row_seconds(leann_ctx *ctx, const leann_result *raw, double *
     }
     leann_free(one);
     return LEANN_OK;
+}
+
+static void set_megabytes(leann_table *t, size_t row, const char *column, uint64_t bytes) /* 0: not known */
+{
+    leann_table_set(t, row, column, bytes ? (double)bytes / 1e6 : NAN);
 }
 
 static leann_status measure_speed(leann_table *t, size_t row, const leann_result *raw)
@@ -247,8 +279,10 @@ static leann_status measure_speed(leann_table *t, size_t row, const leann_result
     leann_table_set(t, row, "repeats", raw->repeats);
     leann_table_set(t, row, "cold_ms", (double)raw->cold_ns * 1e-6);
     leann_table_set(t, row, "batch_qps", raw->batch_qps > 0 ? raw->batch_qps : NAN);
-    leann_table_set(t, row, "load_rss_mb", (double)raw->load_rss_bytes / 1e6);
-    leann_table_set(t, row, "search_rss_mb", (double)raw->search_rss_bytes / 1e6);
+    set_megabytes(t, row, "load_rss_mb", raw->load_rss.peak);
+    set_megabytes(t, row, "load_anon_mb", raw->load_rss.anon);
+    set_megabytes(t, row, "search_rss_mb", raw->search_rss.peak);
+    set_megabytes(t, row, "search_anon_mb", raw->search_rss.anon);
     leann_free(pass);
     leann_free(seconds);
     return s;
@@ -260,5 +294,6 @@ leann_status leann_row_measure(leann_table *t, size_t row, const leann_result *r
     measure_build(t, row, raw);
     if (strcmp(raw->status, "ok") != 0) return LEANN_OK;
     measure_work(t, row, raw);
-    return measure_speed(t, row, raw);
+    leann_status s = measure_stages(t, row, raw);
+    return s ? s : measure_speed(t, row, raw);
 }

@@ -82,6 +82,7 @@ static void save(leann_ctx *ctx, const char *results, const char *name, unsigned
         for (uint32_t j = 0; j < K; j++) r.ids[q * K + j] = data->neighbors[q * data->gt_k + j];
         r.work[q * LEANN_RESULT_WORK] = 10 * q;
         r.work[q * LEANN_RESULT_WORK + 2] = ef;
+        r.work[q * LEANN_RESULT_WORK + 6] = q + 1 == Q ? 16000000 : (q + 1) * 1000000;   /* the last query is slow */
         for (uint32_t p = 0; p < 3; p++) r.times_ns[p * Q + q] = (p + 1) * 1000000 * ef; /* passes take 1, 2, 3 ms a query times ef */
     }
     for (unsigned i = 0; i < wrong; i++) r.ids[i] = N - 1 - i;
@@ -142,6 +143,8 @@ static void test_rows(void **state)
     assert_true(isnan(leann_table_get(t, ok, "p999_ms")));
     near(leann_table_get(t, ok, "dist_comps"), 35);
     near(leann_table_get(t, ok, "fetches"), 1);
+    near(leann_table_get(t, ok, "stage0_p50_ms"), 4.5);
+    near(leann_table_get(t, ok, "stage0_ms"), 5.5);
     near(leann_table_get(t, ok, "ratio_vectors"), 80.0 / (N * 4));
     near(leann_table_get(t, ok, "bytes_graph"), 30);
     near(leann_table_get(t, ok, "coverage"), 0.5);
@@ -177,6 +180,49 @@ static void test_changed_data(void **state)
     assert_non_null(strstr(leann_table_text(t, 0, "error"), "has changed"));
     leann_measures_free(m);
     leann_free(file);
+    leann_free(results);
+    leann_ctx_free(ctx);
+}
+
+/* The build of an otherwise good result is this. */
+static void save_built(leann_ctx *ctx, const char *results, const char *name, const char *build)
+{
+    leann_result r;
+    char *file = leann_format(ctx, "%s/raw/%s.h5", results, name);
+    save(ctx, results, name, 0, 1, 1, "ok");
+    assert_int_equal(leann_result_load(ctx, file, &r), LEANN_OK);
+    leann_value_free(r.build);
+    r.build = parse(ctx, build);
+    r.load_rss = (leann_rss){7000000, 6000000};
+    assert_int_equal(leann_result_save(ctx, &r, file), LEANN_OK);
+    leann_result_clear(&r);
+    leann_free(file);
+}
+
+/* What a process that took its stages from the cache held is not what the build takes, unless the stages know theirs. */
+static void test_memory(void **state)
+{
+    (void)state;
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    char *results = results_folder(ctx, "memory");
+    save_built(ctx, results, "a", "{\"peak_rss_bytes\": 9000000, \"stages\": [{\"cached\": false}, {\"cached\": false}]}");
+    save_built(ctx, results, "b", "{\"peak_rss_bytes\": 9000000, \"stages\": [{\"cached\": false}, {\"cached\": true}]}");
+    save_built(ctx, results, "c", "{\"peak_rss_bytes\": 9000000, \"stages\": [{\"cached\": true, \"peak_rss_bytes\": 9000000}]}");
+    leann_measures *m = NULL;
+    assert_int_equal(leann_measures_open(ctx, results, &m), LEANN_OK);
+    leann_table *t = leann_measures_table(m);
+    assert_int_equal(leann_table_rows(t), 3);
+    for (size_t i = 0; i < 3; i++) {
+        double peak = leann_table_get(t, i, "peak_rss_mb");
+        if (*leann_table_text(t, i, "raw") == 'b')
+            assert_true(isnan(peak));
+        else
+            near(peak, 9);
+        near(leann_table_get(t, i, "load_rss_mb"), 7);
+        near(leann_table_get(t, i, "load_anon_mb"), 6);
+        assert_true(isnan(leann_table_get(t, i, "search_anon_mb"))); /* a file that does not have it */
+    }
+    leann_measures_free(m);
     leann_free(results);
     leann_ctx_free(ctx);
 }
@@ -259,7 +305,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_changed_data),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_changed_data), cmocka_unit_test(test_memory),
                                        cmocka_unit_test(test_seeds_and_targets), cmocka_unit_test(test_front)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
