@@ -379,6 +379,7 @@ static leann_status open_folder(leann_ctx *ctx, const char *folder, bool quick, 
         s = leann_fail(ctx, LEANN_ENOTFOUND, "no results in %s: neither raw/*.h5, as `leann bench run` writes them, nor summary.csv",
                        folder);
     leann_table_sort(m->table, keys, sizeof keys / sizeof *keys);
+    if (!s) s = leann_row_ceilings(m->table);
     if (!s) s = leann_table_check(m->table);
 done:
     for (size_t i = 0; i < n; i++) free(names[i]);

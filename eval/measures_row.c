@@ -26,8 +26,8 @@ const char *const leann_measures_columns[] = {
     "stage0_p50_ms", "stage1_p50_ms", "stage2_p50_ms", "hops", "cache_hits", "bytes_meta", "bytes_graph", "bytes_codes", "bytes_anchors",
     "bytes_codebooks", "bytes_ids", "bytes_vectors", "bytes_text", "bytes_delta", "predicted_bytes", "coverage_auc", "coverage_knn", "tau",
     "radius_p50", "radius_p99", "radius_max", "facility_location", "entropy", "gini", "max_over_mean", "empty_anchors", "mse",
-    "anchor_error", "codes_bias", "mean_degree", "rss_anon_mb", "load_rss_mb", "load_anon_mb", "search_rss_mb", "search_anon_mb", "load_s",
-    "error", "published", "raw", NULL};
+    "anchor_error", "codes_bias", "codes_recall", "mean_degree", "rss_anon_mb", "load_rss_mb", "load_anon_mb", "search_rss_mb",
+    "search_anon_mb", "load_s", "error", "published", "raw", NULL};
 
 /* ---- one row: what it is --------------------------------------------------------------------------------------------------- */
 

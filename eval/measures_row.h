@@ -11,6 +11,10 @@
  *   errors  ENOMEM */
 leann_status leann_row_measure(leann_table *t, size_t row, const leann_result *raw);
 
+/* Column codes_recall of all rows: what a scan of all the codes that a row rests on finds without a re-rank; empty where no row is such a
+ * scan. errors: ENOMEM */
+leann_status leann_row_ceilings(leann_table *t);
+
 /* Each timed query's median over the passes: seconds (raw->t) out. errors: ENOMEM */
 leann_status leann_row_seconds(leann_ctx *ctx, const leann_result *raw, double *seconds);
 

@@ -26,7 +26,7 @@ cells:
     query: {ef_search: [10, 40]}
   - method: anchor
     build: {selector: [random, kmeans], anchors: 20, graph: flat, quantizer: {pq: {sub_vectors: 4, codebook_size: 64}}, residual: no}
-    query: {probes: 8, rerank: [0, 50]}
+    query: {probes: 16, rerank: [0, 100]}
 YML
     $leann bench run "$dir/$1.yml" --results "$dir/$1" --quiet > /dev/null
 }
@@ -98,8 +98,44 @@ for e in svg pdf gp dat; do [ -s "$dir/p.$e" ] || fail "no p.$e"; done
 refuses "did you mean 'recall'" "$leann" bench plot "$dir/half" --x recal --quiet
 refuses "matches" "$leann" bench plot "$dir/half" --only method=nothing --quiet
 $leann bench compare "$dir/half" "$dir/half" --only k=10 --quiet > "$dir/said"
-grep -q '12 points in both, 0 in A alone' "$dir/said" || fail "$(head -1 "$dir/said")"
+grep -q '6 points in both, 0 in A alone' "$dir/said" || fail "$(head -1 "$dir/said")"
+grep -q '+0.0000 to +0.0000 | 1.000 to 1.000 | tie: seeds meet' "$dir/said" || fail "ranges that meet are no tie: $(cat "$dir/said")"
+$leann bench compare "$dir/half" "$dir/half" --only k=10,seed=1 --quiet > "$dir/said"
 grep -q '+0.0000 to +0.0000 | 1.000 to 1.000 | no difference' "$dir/said" || fail "the same results differ: $(cat "$dir/said")"
+
+# ---- over seeds: ranges in the first table, pairs over both and at both recalls
+grep -q '^| hnsw | 0.90 .*([0-9. ]*–[0-9. ]*) |' "$dir/half/report.md" || fail "no ranges: $(grep '^| hnsw' "$dir/half/report.md")"
+for at in 0.90 0.95; do grep -q "at or above recall@10 of $at that" "$dir/half/report.md" || fail "no pairs at $at"; done
+grep -q '^| anchor | .* | 2, hnsw 2 |' "$dir/half/report.md" || fail "not over both seeds: $(grep 'hnsw 2' "$dir/half/report.md")"
+
+# ---- codes against a scan of all of them, the bound of coverage, figures from elsewhere
+cat > "$dir/scan.yml" <<YML
+data: $dir/small.hdf5
+k: 10
+threads: 1
+point_seconds: 0.001
+cells:
+  - method: anchor
+    build: {selector: [kmeans, max-coverage], anchors: 20, graph: flat, quantizer: {pq: {sub_vectors: 4, codebook_size: 64}}, residual: [no, yes]}
+    query: {probes: [1, 4, 12, 20], rerank: 0}
+YML
+$leann bench run "$dir/scan.yml" --results "$dir/scan" --quiet > /dev/null
+printf 'measure,where,reference,within,better,why\nn,selector=kmeans,1000,0,more,\ncoverage,"selector=kmeans,k=10",0.01,0.005,more,ours are denser\nbalance,selector=random,0.5,0,more,\n' > "$dir/scan/reference.csv"
+$leann bench report "$dir/scan" --quiet > /dev/null
+sed -n '/^### The anchor method against a scan/,/^### Health/p' "$dir/scan/report.md" | grep '^| kmeans' > "$dir/said"
+[ "$(grep -c . "$dir/said")" = 2 ] || fail "scans: $(cat "$dir/said")"
+awk -F'|' '{ if ($8 != " 1.0000 " || $11 < $9 - 0.01001 || $10 < 4 || $12 <= 0 || $13 <= 0 || $14 <= 0) exit 1 }' "$dir/said" || fail "scans: $(cat "$dir/said")"
+sed -n '/^### Health/,/^##/p' "$dir/scan/report.md" > "$dir/said"
+grep -q '^| anchor | max-coverage .* | 0\.[0-9]* | 0\.[0-9]* |' "$dir/said" && grep -q "a scan's recall@10" "$dir/said" || fail "health: $(cat "$dir/said")"
+grep -q '^| n | selector=kmeans | 1 000 | 1 000 | 1.000 | agrees |' "$dir/scan/report.md" || fail "reference: $(grep '^| n ' "$dir/scan/report.md")"
+grep -q '| better | ours are denser |' "$dir/scan/report.md" || fail "reference: $(grep '^| coverage' "$dir/scan/report.md")"
+grep -q '^| balance | selector=random | 0.5 | – | .* | not measured |' "$dir/scan/report.md" || fail "reference: $(grep '^| balance' "$dir/scan/report.md")"
+rm -r "$dir/scan/raw" # what a committed folder shows
+$leann bench report "$dir/scan" --format md --quiet > "$dir/said"
+grep -q 'against a scan of all its codes' "$dir/said" && grep -q '| better | ours are denser |' "$dir/said" || fail "without raw results: $(cat "$dir/said")"
+sed -i 's/^coverage/coverag/' "$dir/scan/reference.csv"
+refuses "no column 'coverag'" "$leann" bench report "$dir/scan" --quiet
+rm "$dir/scan/reference.csv"
 
 # ---- export and import
 refuses "split: no" "$leann" bench export "$dir/half" --ann-benchmarks "$dir/annb" --quiet
