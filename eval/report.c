@@ -340,13 +340,7 @@ leann_status leann_report_write(leann_measures *m, leann_report_options options)
 
 static void remove_figures(const leann_report *r, const char *folder)
 {
-    static const char *const ends[] = {"svg", "pdf", "gp", "dat"};
-    char path[512];
-    for (size_t i = 0; i < r->figures.n; i++)
-        for (size_t j = 0; j < 4; j++) {
-            snprintf(path, sizeof path, "%s/%s.%s", folder, r->figures.list[i].stem, ends[j]);
-            unlink(path);
-        }
+    for (size_t i = 0; i < r->figures.n; i++) leann_figure_remove(folder, r->figures.list[i].stem);
     rmdir(folder);
 }
 

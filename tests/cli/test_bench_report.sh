@@ -130,6 +130,16 @@ grep -q '^| anchor | max-coverage .* | 0\.[0-9]* | 0\.[0-9]* |' "$dir/said" && g
 grep -q '^| n | selector=kmeans | 1 000 | 1 000 | 1.000 | agrees |' "$dir/scan/report.md" || fail "reference: $(grep '^| n ' "$dir/scan/report.md")"
 grep -q '| better | ours are denser |' "$dir/scan/report.md" || fail "reference: $(grep '^| coverage' "$dir/scan/report.md")"
 grep -q '^| balance | selector=random | 0.5 | – | .* | not measured |' "$dir/scan/report.md" || fail "reference: $(grep '^| balance' "$dir/scan/report.md")"
+
+# ---- figures that would show nothing: none is drawn, one from before goes; bars of what reaches no recall; an axis around one value
+mkdir "$dir/scan/once" && cp "$dir/scan/summary.csv" "$dir/scan/once/" && mkdir "$dir/scan/once/figures" && : > "$dir/scan/once/figures/latency.svg"
+$leann bench report "$dir/scan/once" --quiet > /dev/null
+[ ! -e "$dir/scan/once/figures/latency.svg" ] || fail "a figure from before stays"
+for f in latency bytes_fetches_r90; do [ ! -e "$dir/scan/figures/$f.svg" ] || fail "a figure $f of nothing"; done
+grep -q '"anchor kmeans \*" 1, "anchor max-coverage \*" 2' "$dir/scan/figures/bytes_parts.gp" || fail "bars: $(grep names "$dir/scan/figures/bytes_parts.gp")"
+grep -q 'a star marks' "$dir/scan/report.md" || fail "what the star means is not said"
+$leann bench plot "$dir/scan" --x fetches --y index_bytes --log y --only 'selector=kmeans,residual=no,point=k=10 probes=4 rerank=0' --out "$dir/one" --quiet > /dev/null
+! grep -q '[0-9]e-[0-9]' "$dir/one.svg" || fail "an axis of 1e-09: $(grep -o '>[^<]*e-[^<]*<' "$dir/one.svg" | head -3)"
 rm -r "$dir/scan/raw" # what a committed folder shows
 $leann bench report "$dir/scan" --format md --quiet > "$dir/said"
 grep -q 'against a scan of all its codes' "$dir/said" && grep -q '| better | ours are denser |' "$dir/said" || fail "without raw results: $(cat "$dir/said")"
