@@ -403,11 +403,13 @@ static void anchor_series(drawing *d, leann_figure *f, size_t n, const char *con
     }
 }
 
-static void error_series(drawing *d, leann_figure *f, size_t n, const char *const *selector, size_t selectors)
+/* How many series. */
+static size_t error_series(drawing *d, leann_figure *f, size_t n, const char *const *selector, size_t selectors)
 {
     static const char *const colours[] = {"#e69f00", "#882255", "#44aa99", "#8c564b", "#999933", "#332288"};
     const char *quantizer[16], *residual[4];
-    size_t quantizers = texts_of(d, n, "quantizer", quantizer, 16), residuals = texts_of(d, n, "residual", residual, 4), place = 0;
+    size_t quantizers = texts_of(d, n, "quantizer", quantizer, 16), residuals = texts_of(d, n, "residual", residual, 4), place = 0,
+           series = 0;
     for (size_t q = 0; q < quantizers; q++)
         for (size_t r = 0; r < residuals; r++, place++) {
             char title[96];
@@ -426,10 +428,12 @@ static void error_series(drawing *d, leann_figure *f, size_t n, const char *cons
                 double width = (double)(quantizers * residuals);
                 const double xy_of[] = {(double)s + 1 + (width > 1 ? ((double)place / (width - 1) - 0.5) * 0.5 : 0), error};
                 if (!begun) leann_figure_series(f, title, look);
+                series += !begun;
                 begun = true;
                 leann_figure_row(f, xy_of, 2, NULL);
             }
         }
+    return series;
 }
 
 static leann_status draw_health(drawing *d)
@@ -443,14 +447,15 @@ static leann_status draw_health(drawing *d)
     for (size_t i = 0; i < selectors; i++) add_tic(names, sizeof names, selector[i], (unsigned)i + 1);
     anchor_series(d, f, n, selector, selectors, count, counts);
     leann_figure_number(f, "A", (double)counts);
-    error_series(d, f, n, selector, selectors);
+    size_t errors = error_series(d, f, n, selector, selectors), lines = errors + 1 > counts + 2 ? errors + 1 : counts + 2;
     double worst = 0;
     for (size_t i = 0; i < n; i++) worst = fmax(worst, leann_table_get(d->t, d->rows[i], "quantization_error"));
     leann_figure_number(f, "worst", worst);
     leann_figure_number(f, "groups", (double)selectors);
     leann_figure_set(f, "names", names);
     leann_figure_number(f, "width", 1300);
-    leann_figure_number(f, "height", 620);
+    leann_figure_number(f, "height", 530 + 29 * (double)lines);
+    leann_figure_number(f, "lines", (double)lines); /* of the longest legend, below the panels */
     snprintf(
         caption, sizeof caption,
         "Health of the anchor method, %s: coverage and balance by selector and number of anchors (bars: range over seeds), error of the "
