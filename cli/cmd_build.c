@@ -10,7 +10,6 @@
 #include "cli/cli.h"
 #include "core/plugin.h"
 #include "datasets/datasets.h"
-#include "eval/provenance.h"
 
 extern const cli_command cli_build;
 
@@ -69,7 +68,7 @@ static leann_status build(cli *c, const leann_dataset *data, const leann_value *
         out->stages = leann_stages_report(stages);
         status = leann_index_save(c->ctx, index, path);
     }
-    out->peak = leann_process_bytes("VmHWM");
+    out->peak = leann_rss_now().peak;
     if (!status) status = read_ledger(c->ctx, path, &out->ledger);
     leann_index_free(index);
     leann_stages_free(stages);

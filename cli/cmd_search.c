@@ -42,7 +42,7 @@ static leann_status search_all(cli *c, const leann_dataset *data, const leann_pl
         a->ns[i] = leann_now_ns() - start;
         cli_progress("search", i + 1, a->n);
     }
-    a->peak = leann_process_bytes("VmHWM");
+    a->peak = leann_rss_now().peak;
     return status;
 }
 

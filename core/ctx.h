@@ -22,6 +22,14 @@ void *leann_alloc(leann_ctx *ctx, size_t count, size_t size);
 void leann_free(void *p);
 char *leann_format(leann_ctx *ctx, const char *format, ...) __attribute__((format(printf, 2, 3))); /* heap; leann_free */
 
+/* Memory of this process in bytes: the most that was resident since its start or the last reset, and what is resident now of no file; 0: not
+ * known. Where /proc forbids a reset the peak stays that of the whole process. */
+typedef struct {
+    uint64_t peak, anon;
+} leann_rss;
+leann_rss leann_rss_now(void);
+void leann_rss_reset(void);
+
 /* Scratch: a stack of blocks that never move, kept by the context for its next use, so that a warm search allocates nothing.
  *     size_t mark = leann_scratch_mark(ctx);  float *t = leann_scratch(ctx, n * sizeof *t);  …  leann_scratch_reset(ctx, mark); */
 void *leann_scratch(leann_ctx *ctx, size_t bytes); /* 64-byte aligned, not zeroed; NULL with ENOMEM */

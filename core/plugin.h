@@ -173,8 +173,8 @@ struct leann_fetcher_type {
 /* ---- stages: parts of a build that several cells of a sweep share ---------------------------------------------------------- */
 
 /* A stage is a pure function of (key, data, seed, ISA level, BLAS): its result is kept in a cache folder under the hash of those and of the
- * number of threads, with the seconds it took and the facts it stated, so that build_s is the sum of the stages whether or not they came
- * from the cache. */
+ * number of threads, with the seconds and the memory it took and the facts it stated, so that build_s is the sum of the stages, and the peak
+ * of a build the highest of theirs, whether or not they came from the cache. */
 typedef struct leann_stages leann_stages;
 typedef struct {
     const char *name; /* "anchors", "assignment", "graph", "held-out", "codes" */
@@ -191,9 +191,12 @@ void leann_stages_free(leann_stages *stages);
 void leann_stages_accept(leann_stages *stages, const char *program, int64_t since_ns);
 /* stages NULL: just makes the object. A cached file that is damaged is made again. */
 leann_status leann_stages_run(leann_stages *stages, leann_ctx *ctx, leann_stage stage, void *arg, void **object);
-/* [{name, seconds, cached, facts: {…}}] in the order run, and "not_kept": a sentence where a stage could not be cached; the caller
- * frees it. */
+/* [{name, seconds, peak_rss_bytes, rss_anon_bytes, cached, facts: {…}}] in the order run, and "not_kept": a sentence where a stage could
+ * not be cached; the caller frees it. */
 leann_value *leann_stages_report(const leann_stages *stages);
+/* The most memory that this process held since its last leann_rss_reset, or that a cached stage's did while it was made; anon: at the end
+ * of a stage, or now. Zeros when a cached stage does not know its own. */
+leann_rss leann_stages_rss(const leann_stages *stages);
 /* Deletes the files of a cache folder (*.stage, *.leann, and temporary files that a killed writer left an hour ago) that were used
  * longest ago until at most max_bytes are left. Those in use stay readable to who has them open.
  *   errors  EIO; a folder that is not there holds nothing */

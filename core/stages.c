@@ -1,10 +1,10 @@
 /* stages.c – parts of a build kept in a cache folder, so that cells of a sweep share them: one container file a stage, named by the
  * sha256 of all that its bytes depend on.
  *
- * File <folder>/<hash>.stage: the section "stage" (canonical JSON: key, seconds that making it took, facts that making it stated, program
- * and date of making it), then what the stage's own save writes. The key holds the stage's name and parameters, the data's sha256, the
- * seed, the instruction set, the BLAS kernel and the number of threads: instructions and BLAS decide the last bits of
- * sums, threads the seconds. Written atomically, so that two workers may make the same stage at once.
+ * File <folder>/<hash>.stage: the section "stage" (canonical JSON: key, seconds and memory that making it took, facts that making it
+ * stated, program and date of making it), then what the stage's own save writes. The key holds the stage's name and parameters, the data's
+ * sha256, the seed, the instruction set, the BLAS kernel and the number of threads: instructions and BLAS decide the last bits of sums,
+ * threads the seconds. Written atomically, so that two workers may make the same stage at once.
  * A file's modification time is when it was used last: trimming deletes the oldest.
  *
  * SPDX-License-Identifier: MIT */
@@ -29,6 +29,8 @@ struct leann_stages {
     const char *program; /* NULL: any */
     int64_t since_ns;
     leann_value *report;
+    leann_rss rss; /* of what is behind us */
+    bool rss_unknown;
 };
 
 leann_status leann_stages_new(leann_ctx *ctx, const char *folder, const char *data_sha, leann_stages **out)
@@ -194,14 +196,44 @@ static leann_status make_measured(const leann_stage *stage, leann_ctx *ctx, void
     uint64_t start = leann_now_ns();
     leann_status status = stage->make(ctx, arg, object);
     double seconds = (double)(leann_now_ns() - start) * 1e-9;
+    leann_rss rss = leann_rss_now();
     leann_value *stated = facts_now(ctx);
     leann_ctx_facts_clear(ctx);
     state_facts(ctx, before);
     state_facts(ctx, stated);
     leann_value_set(head, "seconds", leann_value_new_real(seconds));
     leann_value_set(head, "facts", stated);
+    leann_value_set(head, "peak_rss_bytes", leann_value_new_int((int64_t)rss.peak));
+    leann_value_set(head, "rss_anon_bytes", leann_value_new_int((int64_t)rss.anon));
     leann_value_free(before);
     return status;
+}
+
+/* ---- memory -------------------------------------------------------------------------------------------------------------------- */
+
+static leann_rss more_of(leann_rss a, leann_rss b)
+{
+    return (leann_rss){a.peak > b.peak ? a.peak : b.peak, a.anon > b.anon ? a.anon : b.anon};
+}
+
+/* What came before a stage is not of it. */
+static void begin_peak(leann_stages *stages)
+{
+    stages->rss = more_of(stages->rss, leann_rss_now());
+    leann_rss_reset();
+}
+
+static void add_peak(leann_stages *stages, const leann_value *head)
+{
+    leann_rss of_stage = {(uint64_t)leann_value_int(leann_value_get(head, "peak_rss_bytes"), 0),
+                          (uint64_t)leann_value_int(leann_value_get(head, "rss_anon_bytes"), 0)};
+    stages->rss = more_of(stages->rss, of_stage);
+    stages->rss_unknown |= of_stage.peak == 0;
+}
+
+leann_rss leann_stages_rss(const leann_stages *stages)
+{
+    return stages->rss_unknown ? (leann_rss){0} : more_of(stages->rss, leann_rss_now());
 }
 
 static void report(leann_stages *stages, const char *name, const leann_value *head, bool cached, const char *not_kept)
@@ -209,6 +241,8 @@ static void report(leann_stages *stages, const char *name, const leann_value *he
     leann_value *entry = leann_value_new_map();
     leann_value_set(entry, "name", leann_value_new_text(name));
     leann_value_set(entry, "seconds", leann_value_copy(leann_value_get(head, "seconds")));
+    leann_value_set(entry, "peak_rss_bytes", leann_value_copy(leann_value_get(head, "peak_rss_bytes")));
+    leann_value_set(entry, "rss_anon_bytes", leann_value_copy(leann_value_get(head, "rss_anon_bytes")));
     leann_value_set(entry, "cached", leann_value_new_bool(cached));
     leann_value_set(entry, "facts", leann_value_copy(leann_value_get(head, "facts")));
     if (not_kept) leann_value_set(entry, "not_kept", leann_value_new_text(not_kept));
@@ -233,12 +267,14 @@ leann_status leann_stages_run(leann_stages *stages, leann_ctx *ctx, leann_stage 
         head = leann_value_new_map();
         leann_value_set(head, "program", leann_value_new_text(stages->program ? stages->program : ""));
         leann_value_set(head, "made_ns", leann_value_new_int(leann_date_ns()));
+        begin_peak(stages);
         status = make_measured(&stage, ctx, arg, object, head);
         if (!status && path) {
             leann_value_set(head, "key", leann_value_keep(key));
             not_kept = keep(&stage, ctx, path, head, *object);
         }
     }
+    if (!status) add_peak(stages, head);
     if (!status) report(stages, stage.name, head, cached, not_kept);
 done:
     leann_free(not_kept);

@@ -59,6 +59,14 @@ static void mean_row(const leann_table *t, const size_t *rows, size_t n, leann_t
     }
 }
 
+size_t leann_compare_group(const leann_table *t, size_t first, size_t *rows)
+{
+    size_t count = 0;
+    for (size_t i = first; i < leann_table_rows(t) && same_text(t, first, i, "cell"); i++) /* rows are sorted: one cell stands together */
+        if (!strcmp(leann_table_text(t, i, "status"), "ok") && (i == first || same_but_seed(t, first, i))) rows[count++] = i;
+    return count;
+}
+
 leann_status leann_compare_seeds(const leann_table *t, leann_table **out)
 {
     leann_ctx *ctx = leann_table_ctx(t);
@@ -67,14 +75,9 @@ leann_status leann_compare_seeds(const leann_table *t, leann_table **out)
     leann_table *made = leann_table_new(ctx);
     leann_status s = group && used && made ? LEANN_OK : LEANN_ENOMEM;
     for (size_t i = 0; i < n && !s; i++) {
-        size_t count = 0;
         if (used[i] || strcmp(leann_table_text(t, i, "status"), "ok") != 0) continue;
-        group[count++] = i;
-        for (size_t j = i + 1; j < n && same_text(t, i, j, "cell"); j++) /* rows are sorted: one cell stands together */
-            if (!used[j] && !strcmp(leann_table_text(t, j, "status"), "ok") && same_but_seed(t, i, j)) {
-                group[count++] = j;
-                used[j] = true;
-            }
+        size_t count = leann_compare_group(t, i, group);
+        for (size_t j = 0; j < count; j++) used[group[j]] = true;
         mean_row(t, group, count, made);
     }
     if (!s) s = leann_table_check(made);
@@ -86,6 +89,23 @@ leann_status leann_compare_seeds(const leann_table *t, leann_table **out)
     }
     *out = made;
     return s;
+}
+
+void leann_compare_range(const leann_table *seeds, size_t row, const char *name, double *lo, double *hi)
+{
+    char column[64];
+    snprintf(column, sizeof column, "%s_min", name);
+    *lo = leann_table_get(seeds, row, column);
+    snprintf(column, sizeof column, "%s_max", name);
+    *hi = leann_table_get(seeds, row, column);
+}
+
+bool leann_compare_meet(const leann_table *a, size_t i, const leann_table *b, size_t j, const char *name)
+{
+    double lo, hi, other_lo, other_hi;
+    leann_compare_range(a, i, name, &lo, &hi);
+    leann_compare_range(b, j, name, &other_lo, &other_hi);
+    return (hi > lo || other_hi > other_lo) && lo <= other_hi && other_lo <= hi;
 }
 
 /* ---- fronts -------------------------------------------------------------------------------------------------------------------- */
@@ -142,21 +162,38 @@ size_t leann_compare_distinct(const leann_table *t, const char *column, const ch
 
 /* ---- at a recall --------------------------------------------------------------------------------------------------------------- */
 
-static leann_pick measured(const leann_table *t, size_t row, leann_pick_how how)
+static leann_pick measured(const leann_table *t, size_t row)
 {
-    return (leann_pick){row, leann_table_get(t, row, "recall"), leann_table_get(t, row, "qps"), leann_table_get(t, row, "fetches"), how};
+    return (leann_pick){.row = row,
+                        .recall = leann_table_get(t, row, "recall"),
+                        .fetches = leann_table_get(t, row, "fetches"),
+                        .qps = leann_table_get(t, row, "qps"),
+                        .qps_lo = leann_table_get(t, row, "qps_lo"),
+                        .qps_hi = leann_table_get(t, row, "qps_hi"),
+                        .qps_min = leann_table_get(t, row, "qps_min"),
+                        .qps_max = leann_table_get(t, row, "qps_max"),
+                        .how = LEANN_PICK_ABOVE};
+}
+
+static double between_logs(double lo, double hi, double share)
+{
+    return exp(log(lo) + share * (log(hi) - log(lo)));
 }
 
 static leann_pick between(const leann_table *t, size_t below, size_t above, double target)
 {
-    leann_pick lo = measured(t, below, LEANN_PICK_ABOVE), hi = measured(t, above, LEANN_PICK_ABOVE);
+    leann_pick lo = measured(t, below), hi = measured(t, above);
     if (hi.recall == target || !(hi.recall - lo.recall <= NEAR + 1e-12)) return hi;
     double share = (target - lo.recall) / (hi.recall - lo.recall);
-    hi.qps = exp(log(lo.qps) + share * (log(hi.qps) - log(lo.qps)));
-    hi.fetches = lo.fetches + share * (hi.fetches - lo.fetches);
-    hi.recall = target;
-    hi.how = LEANN_PICK_INTERPOLATED;
-    return hi;
+    return (leann_pick){.row = above,
+                        .recall = target,
+                        .fetches = lo.fetches + share * (hi.fetches - lo.fetches),
+                        .qps = between_logs(lo.qps, hi.qps, share),
+                        .qps_lo = between_logs(lo.qps_lo, hi.qps_lo, share),
+                        .qps_hi = between_logs(lo.qps_hi, hi.qps_hi, share),
+                        .qps_min = between_logs(lo.qps_min, hi.qps_min, share),
+                        .qps_max = between_logs(lo.qps_max, hi.qps_max, share),
+                        .how = LEANN_PICK_INTERPOLATED};
 }
 
 bool leann_compare_at(const leann_table *t, const char *dataset, double k, const char *cell, double target, leann_pick *out)
@@ -173,7 +210,7 @@ bool leann_compare_at(const leann_table *t, const char *dataset, double k, const
     count = leann_compare_front(t, "recall", 1, "qps", 1, rows, count);
     for (size_t i = 0; i < count && !found; i++) {
         if (leann_table_get(t, rows[i], "recall") < target) continue;
-        *out = i ? between(t, rows[i - 1], rows[i], target) : measured(t, rows[i], LEANN_PICK_ABOVE);
+        *out = i ? between(t, rows[i - 1], rows[i], target) : measured(t, rows[i]);
         found = true;
     }
     free(rows);
@@ -219,26 +256,41 @@ static int by_row(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static item *sorted(leann_ctx *ctx, const uint32_t *rows, const double *values, uint32_t n)
+typedef struct {
+    item *item;
+    size_t n;
+} values;
+
+static void add(values *to, const uint32_t *rows, const double *x, uint32_t n)
 {
-    item *list = leann_alloc(ctx, (size_t)n + 1, sizeof *list);
-    for (uint32_t i = 0; list && i < n; i++) list[i] = (item){rows[i], values[i]};
-    if (list) qsort(list, n, sizeof *list, by_row);
-    return list;
+    for (uint32_t i = 0; i < n; i++) to->item[to->n++] = (item){rows[i], x[i]};
 }
 
-/* Values of the rows that both have: x and y (min(n, m)) heap; how many. */
-static leann_status meet(leann_ctx *ctx, item *a, uint32_t n, item *b, uint32_t m, double **x, double **y, uint32_t *both)
+/* One item a query: the mean of its `seeds` items. A query that not all seeds have is dropped. */
+static void means(values *v, size_t seeds)
+{
+    size_t kept = 0;
+    qsort(v->item, v->n, sizeof *v->item, by_row);
+    for (size_t i = 0, run; i < v->n; i += run) {
+        double sum = 0;
+        for (run = 0; i + run < v->n && v->item[i + run].row == v->item[i].row; run++) sum += v->item[i + run].value;
+        if (run == seeds) v->item[kept++] = (item){v->item[i].row, sum / (double)seeds};
+    }
+    v->n = kept;
+}
+
+/* Values of the queries that both have: x and y heap; how many. */
+static leann_status meet(leann_ctx *ctx, values a, values b, double **x, double **y, uint32_t *both)
 {
     *both = 0;
-    *x = leann_alloc(ctx, (size_t)n + 1, sizeof **x);
-    *y = leann_alloc(ctx, (size_t)n + 1, sizeof **y);
-    if (!a || !b || !*x || !*y) return LEANN_ENOMEM;
-    for (uint32_t i = 0, j = 0; i < n && j < m;) {
-        if (a[i].row == b[j].row) {
-            (*x)[*both] = a[i++].value;
-            (*y)[(*both)++] = b[j++].value;
-        } else if (a[i].row < b[j].row) {
+    *x = leann_alloc(ctx, a.n + 1, sizeof **x);
+    *y = leann_alloc(ctx, a.n + 1, sizeof **y);
+    if (!*x || !*y) return LEANN_ENOMEM;
+    for (size_t i = 0, j = 0; i < a.n && j < b.n;) {
+        if (a.item[i].row == b.item[j].row) {
+            (*x)[*both] = a.item[i++].value;
+            (*y)[(*both)++] = b.item[j++].value;
+        } else if (a.item[i].row < b.item[j].row) {
             i++;
         } else {
             j++;
@@ -249,29 +301,50 @@ static leann_status meet(leann_ctx *ctx, item *a, uint32_t n, item *b, uint32_t 
 
 typedef leann_status (*paired_fn)(leann_ctx *, const double *, const double *, size_t, uint64_t, leann_interval *);
 
-static leann_status test(leann_ctx *ctx, const uint32_t *rows_a, const double *a, uint32_t n, const uint32_t *rows_b, const double *b,
-                         uint32_t m, paired_fn fn, leann_interval *out, uint32_t *both)
+static leann_status test(leann_ctx *ctx, values a, values b, paired_fn fn, leann_interval *out, uint32_t *both)
 {
     double *x = NULL, *y = NULL;
-    item *list_a = sorted(ctx, rows_a, a, n), *list_b = sorted(ctx, rows_b, b, m);
-    leann_status s = meet(ctx, list_a, n, list_b, m, &x, &y, both);
+    leann_status s = meet(ctx, a, b, &x, &y, both);
     if (!s && !*both) s = leann_fail(ctx, LEANN_EINVAL, "the two points have no query in common");
     if (!s) s = fn(ctx, x, y, *both, 1, out);
-    leann_free(list_a);
-    leann_free(list_b);
     leann_free(x);
     leann_free(y);
     return s;
 }
 
-leann_status leann_compare_paired(leann_ctx *ctx, leann_measures *a, size_t row_a, leann_measures *b, size_t row_b, leann_paired *out)
+/* recall and seconds of every query, means over the rows (n) of m. */
+static leann_status look_up(leann_ctx *ctx, leann_measures *m, const size_t *rows, size_t n, values *recall, values *seconds)
 {
-    leann_queries p, q = {0};
-    leann_status s = leann_measures_queries(a, row_a, &p);
-    if (!s) s = leann_measures_queries(b, row_b, &q);
-    if (!s) s = test(ctx, p.rows, p.recall, p.n, q.rows, q.recall, q.n, leann_stats_paired_difference, &out->recall, &out->n);
-    if (!s) s = test(ctx, p.timed, p.seconds, p.t, q.timed, q.seconds, q.t, leann_stats_paired_ratio, &out->seconds, &out->t);
-    leann_queries_clear(&p);
-    leann_queries_clear(&q);
+    leann_queries *q = leann_alloc(ctx, n + 1, sizeof *q);
+    leann_status s = q ? LEANN_OK : LEANN_ENOMEM;
+    for (size_t i = 0; i < n && !s; i++) s = leann_measures_queries(m, rows[i], &q[i]);
+    size_t all = 0, timed = 0;
+    for (size_t i = 0; i < n && !s; i++) {
+        all += q[i].n;
+        timed += q[i].t;
+    }
+    recall->item = s ? NULL : leann_alloc(ctx, all + 1, sizeof *recall->item);
+    seconds->item = s ? NULL : leann_alloc(ctx, timed + 1, sizeof *seconds->item);
+    if (!s && (!recall->item || !seconds->item)) s = LEANN_ENOMEM;
+    for (size_t i = 0; i < n && !s; i++) {
+        add(recall, q[i].rows, q[i].recall, q[i].n);
+        add(seconds, q[i].timed, q[i].seconds, q[i].t);
+    }
+    if (!s) means(recall, n);
+    if (!s) means(seconds, n);
+    for (size_t i = 0; q && i < n; i++) leann_queries_clear(&q[i]);
+    leann_free(q);
+    return s;
+}
+
+leann_status leann_compare_paired(leann_ctx *ctx, leann_side a, leann_side b, leann_paired *out)
+{
+    values recall_a = {0}, seconds_a = {0}, recall_b = {0}, seconds_b = {0};
+    leann_status s = look_up(ctx, a.m, a.rows, a.n, &recall_a, &seconds_a);
+    if (!s) s = look_up(ctx, b.m, b.rows, b.n, &recall_b, &seconds_b);
+    if (!s) s = test(ctx, recall_a, recall_b, leann_stats_paired_difference, &out->recall, &out->n);
+    if (!s) s = test(ctx, seconds_a, seconds_b, leann_stats_paired_ratio, &out->seconds, &out->t);
+    item *const heap[] = {recall_a.item, seconds_a.item, recall_b.item, seconds_b.item};
+    for (size_t i = 0; i < sizeof heap / sizeof *heap; i++) leann_free(heap[i]);
     return s;
 }

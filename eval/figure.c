@@ -163,6 +163,11 @@ size_t leann_figure_rows(const leann_figure *f)
     return f->rows;
 }
 
+bool leann_figure_varies(const leann_figure *f)
+{
+    return f->lo[0] < f->hi[0] || f->lo[1] < f->hi[1];
+}
+
 /* ---- drawing ------------------------------------------------------------------------------------------------------------------- */
 
 static leann_status find_template(leann_ctx *ctx, const char *kind, char **text, size_t *bytes)
@@ -285,4 +290,14 @@ leann_status leann_figure_draw(leann_figure *f, const char *folder)
     leann_free(common);
     leann_free(template);
     return s;
+}
+
+void leann_figure_remove(const char *folder, const char *stem)
+{
+    static const char *const ends[] = {"svg", "pdf", "gp", "dat"};
+    char path[4096];
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        snprintf(path, sizeof path, "%s/%s.%s", folder, stem, ends[i]);
+        unlink(path);
+    }
 }

@@ -25,9 +25,11 @@ void leann_figure_row(leann_figure *f, const double *numbers, size_t n, const ch
 void leann_figure_set(leann_figure *f, const char *name, const char *text);                 /* a text that the template uses */
 void leann_figure_number(leann_figure *f, const char *name, double number);
 size_t leann_figure_rows(const leann_figure *f);
+bool leann_figure_varies(const leann_figure *f); /* its rows are not all one point of the first two columns */
 
 /* Writes folder/<stem>.dat and .gp, which gnuplot turns into <stem>.svg and <stem>.pdf wherever they lie.
  *   errors  EUNSUPPORTED gnuplot is not installed (names the package); ENOTFOUND no scripts/plots; EIO, also what gnuplot says */
 leann_status leann_figure_draw(leann_figure *f, const char *folder);
+void leann_figure_remove(const char *folder, const char *stem); /* what was drawn there, if anything */
 
 #endif

@@ -58,11 +58,11 @@ static size_t rows_of(const drawing *d, const char *legend, double k)
     return n;
 }
 
-/* Draws f under its name unless it has fewer than `least` rows, and frees it. */
-static leann_status finish(drawing *d, leann_figure *f, size_t least, const char *stem, const char *caption)
+/* Draws f under its name where that shows something, and frees it; where not, what was drawn there before goes. */
+static leann_status finish(drawing *d, leann_figure *f, bool shows, const char *stem, const char *caption)
 {
-    leann_status s = f ? LEANN_OK : LEANN_ENOMEM;
-    if (!s && leann_figure_rows(f) >= least && d->out->n < LEANN_FIGURES_MAX) {
+    leann_status s = LEANN_OK;
+    if (shows && d->out->n < LEANN_FIGURES_MAX) {
         s = leann_figure_draw(f, d->folder);
         if (!s) {
             leann_drawn *one = &d->out->list[d->out->n++];
@@ -71,6 +71,8 @@ static leann_status finish(drawing *d, leann_figure *f, size_t least, const char
             snprintf(one->caption, sizeof one->caption, "%s", caption);
             snprintf(one->dataset, sizeof one->dataset, "%s", d->dataset);
         }
+    } else {
+        leann_figure_remove(d->folder, stem);
     }
     leann_figure_free(f);
     return s;
@@ -122,7 +124,7 @@ static leann_status draw_pareto(drawing *d)
         caption, sizeof caption,
         "Recall against speed, %s, k = %.0f: the Pareto front of each method over all its builds and query parameters, from recall 0.6 on.",
         d->dataset, d->k);
-    return finish(d, f, 1, stem, caption);
+    return finish(d, f, leann_figure_varies(f), stem, caption);
 }
 
 /* ---- bytes, fetches, recall --------------------------------------------------------------------------------------------------------- */
@@ -158,7 +160,7 @@ static leann_status draw_fetches(drawing *d, double target)
              "Bytes against fetches, %s: builds at their measured point with the fewest fetches that has recall@%.0f of at least %.2f, "
              "those that no other of the method beats in both.",
              d->dataset, d->k, target);
-    return finish(d, f, 1, stem, caption);
+    return finish(d, f, leann_figure_varies(f), stem, caption);
 }
 
 static leann_status draw_recall_bytes(drawing *d)
@@ -180,7 +182,7 @@ static leann_status draw_recall_bytes(drawing *d)
     snprintf(caption, sizeof caption,
              "Recall against bytes, %s, k = %.0f: for each method, what the best build of at most so many bytes reaches.", d->dataset,
              d->k);
-    return finish(d, f, 1, stem, caption);
+    return finish(d, f, leann_figure_varies(f), stem, caption);
 }
 
 /* ---- latency --------------------------------------------------------------------------------------------------------------------------- */
@@ -208,7 +210,7 @@ static leann_status draw_latency(drawing *d, double target)
     leann_figure_set(f, "heading", heading);
     snprintf(caption, sizeof caption, "Latency, %s: percentiles over queries of the median over passes, one thread; %s.", d->dataset,
              heading);
-    return finish(d, f, 1, stem, caption);
+    return finish(d, f, leann_figure_varies(f), stem, caption);
 }
 
 /* ---- bytes by part --------------------------------------------------------------------------------------------------------------------- */
@@ -226,12 +228,12 @@ static void add_tic(char *names, size_t size, const char *label, unsigned at)
     int wrote = snprintf(names + used, size - used, "%s\"", used ? ", " : "");
     used += wrote > 0 && used + (size_t)wrote < size ? (size_t)wrote : 0;
     for (; *label && used + 24 < size; label++)
-        if (isalnum((unsigned char)*label) || strchr("-_ .,=()+/", *label)) names[used++] = *label;
+        if (isalnum((unsigned char)*label) || strchr("-_ .,=()+/*", *label)) names[used++] = *label;
     snprintf(names + used, size - used, "\" %u", at);
 }
 
 /* Rows of part p for bars (n) of d->rows, only those below `below` percent. */
-static unsigned stack(drawing *d, leann_figure *f, size_t n, unsigned p, double below)
+static void stack(drawing *d, leann_figure *f, size_t n, unsigned p, double below)
 {
     unsigned bar = 0;
     for (size_t i = 0; i < n; i++) {
@@ -247,56 +249,84 @@ static unsigned stack(drawing *d, leann_figure *f, size_t n, unsigned p, double 
             if (bytes > 0) from += bytes;
         }
     }
-    return bar;
+}
+
+/* The smallest build of a legend, whatever its recall; SIZE_MAX: none whose bytes by part are known. */
+static size_t smallest(const drawing *d, const char *legend)
+{
+    size_t best = SIZE_MAX;
+    for (size_t i = 0; i < leann_table_rows(d->t); i++) {
+        if (leann_table_get(d->t, i, "k") != d->k || strcmp(leann_table_text(d->t, i, "legend"), legend) != 0 ||
+            strcmp(leann_table_text(d->t, i, "dataset"), d->dataset) != 0 || isnan(leann_table_get(d->t, i, "bytes_meta")))
+            continue;
+        if (best == SIZE_MAX || leann_table_get(d->t, i, "index_bytes") < leann_table_get(d->t, best, "index_bytes")) best = i;
+    }
+    return best;
+}
+
+typedef struct {
+    char names[4096], small_names[4096];
+    size_t n, small; /* all, and those below ZOOM percent */
+    bool below;      /* one does not reach the recall */
+} bars;
+static const double ZOOM = 30;
+
+/* Into d->rows: of each legend the smallest build that reaches the recall; where none does, the smallest, with a star. */
+static void pick_bars(drawing *d, double target, bars *b)
+{
+    for (size_t i = 0; i < d->legends; i++) {
+        char name[200];
+        leann_pick pick;
+        bool reached = leann_compare_best(d->t, d->dataset, d->k, "legend", d->legend[i], target, true, &pick);
+        size_t row = reached ? pick.row : smallest(d, d->legend[i]);
+        if (row == SIZE_MAX || isnan(leann_table_get(d->t, row, "bytes_meta"))) continue;
+        d->rows[b->n++] = row;
+        b->below |= !reached;
+        snprintf(name, sizeof name, "%s%s", d->legend[i], reached ? "" : " *");
+        add_tic(b->names, sizeof b->names, name, (unsigned)b->n);
+        if (leann_table_get(d->t, row, "ratio_vectors") * 100 < ZOOM)
+            add_tic(b->small_names, sizeof b->small_names, name, (unsigned)++b->small);
+    }
+}
+
+/* One series a part that some bar has, of all bars and again of the small ones; how many series. */
+static unsigned stack_parts(drawing *d, leann_figure *f, const bars *b)
+{
+    unsigned series = 0;
+    for (int zoomed = 0; zoomed < 2; zoomed++)
+        for (unsigned p = 0; p < PARTS; p++) {
+            char name[32];
+            bool there = false;
+            leann_look look = {"", 0, 0};
+            snprintf(name, sizeof name, "bytes_%s", parts[p].part);
+            for (size_t i = 0; i < b->n; i++) there |= leann_table_get(d->t, d->rows[i], name) > 0;
+            if (!there) continue;
+            snprintf(look.colour, sizeof look.colour, "%s", parts[p].colour);
+            leann_figure_series(f, parts[p].part, look);
+            stack(d, f, b->n, p, zoomed ? ZOOM : INFINITY);
+            series++;
+        }
+    return series;
 }
 
 static leann_status draw_parts(drawing *d, double target)
 {
-    char stem[160], caption[300];
+    char stem[160], caption[400];
+    bars b = {0};
     leann_figure *f = begin(d, "bytes_parts", "bytes_parts", stem);
     if (!f) return LEANN_ENOMEM;
-    size_t n = 0;
-    unsigned small = 0, drawn = 0;
-    bool there[PARTS] = {false};
-    for (size_t i = 0; i < d->legends; i++) {
-        leann_pick pick;
-        if (leann_compare_best(d->t, d->dataset, d->k, "legend", d->legend[i], target, true, &pick) &&
-            !isnan(leann_table_get(d->t, pick.row, "bytes_meta")))
-            d->rows[n++] = pick.row;
-    }
-    for (size_t i = 0; i < n; i++)
-        for (unsigned p = 0; p < PARTS; p++) {
-            char name[32];
-            snprintf(name, sizeof name, "bytes_%s", parts[p].part);
-            there[p] |= leann_table_get(d->t, d->rows[i], name) > 0;
-        }
-    for (int zoomed = 0; zoomed < 2; zoomed++)
-        for (unsigned p = 0; p < PARTS; p++) {
-            leann_look look = {"", 0, 0};
-            snprintf(look.colour, sizeof look.colour, "%s", parts[p].colour);
-            if (!there[p]) continue;
-            leann_figure_series(f, parts[p].part, look);
-            unsigned bars = stack(d, f, n, p, zoomed ? 30 : INFINITY);
-            if (zoomed) small = bars;
-            drawn++;
-        }
-    char names[4096] = "", small_names[4096] = "";
-    for (size_t i = 0, bar = 0; i < n; i++) {
-        const char *legend = leann_table_text(d->t, d->rows[i], "legend");
-        add_tic(names, sizeof names, legend, (unsigned)i + 1);
-        if (leann_table_get(d->t, d->rows[i], "ratio_vectors") * 100 < 30)
-            add_tic(small_names, sizeof small_names, legend, (unsigned)++bar);
-    }
-    leann_figure_set(f, "names", names);
-    leann_figure_set(f, "small_names", small_names);
-    leann_figure_number(f, "bars", (double)n);
-    leann_figure_number(f, "small", small);
-    leann_figure_number(f, "zoom", 30);
+    pick_bars(d, target, &b);
+    unsigned series = stack_parts(d, f, &b);
+    leann_figure_set(f, "names", b.names);
+    leann_figure_set(f, "small_names", b.small_names);
+    leann_figure_number(f, "bars", (double)b.n);
+    leann_figure_number(f, "small", (double)b.small);
+    leann_figure_number(f, "zoom", ZOOM);
     leann_figure_number(f, "width", 1200);
     snprintf(caption, sizeof caption,
-             "Bytes by part, %s: the smallest build of each method that reaches recall@%.0f of %.2f, as percent of the float32 vectors.",
-             d->dataset, d->k, target);
-    return finish(d, f, drawn ? 1 : SIZE_MAX, stem, caption);
+             "Bytes by part, %s: the smallest build of each method that reaches recall@%.0f of %.2f, as percent of the float32 vectors%s.",
+             d->dataset, d->k, target, b.below ? "; a star marks the smallest build of a method of which none does" : "");
+    return finish(d, f, series, stem, caption);
 }
 
 /* ---- health ------------------------------------------------------------------------------------------------------------------------------ */
@@ -373,11 +403,13 @@ static void anchor_series(drawing *d, leann_figure *f, size_t n, const char *con
     }
 }
 
-static void error_series(drawing *d, leann_figure *f, size_t n, const char *const *selector, size_t selectors)
+/* How many series. */
+static size_t error_series(drawing *d, leann_figure *f, size_t n, const char *const *selector, size_t selectors)
 {
     static const char *const colours[] = {"#e69f00", "#882255", "#44aa99", "#8c564b", "#999933", "#332288"};
     const char *quantizer[16], *residual[4];
-    size_t quantizers = texts_of(d, n, "quantizer", quantizer, 16), residuals = texts_of(d, n, "residual", residual, 4), place = 0;
+    size_t quantizers = texts_of(d, n, "quantizer", quantizer, 16), residuals = texts_of(d, n, "residual", residual, 4), place = 0,
+           series = 0;
     for (size_t q = 0; q < quantizers; q++)
         for (size_t r = 0; r < residuals; r++, place++) {
             char title[96];
@@ -396,10 +428,12 @@ static void error_series(drawing *d, leann_figure *f, size_t n, const char *cons
                 double width = (double)(quantizers * residuals);
                 const double xy_of[] = {(double)s + 1 + (width > 1 ? ((double)place / (width - 1) - 0.5) * 0.5 : 0), error};
                 if (!begun) leann_figure_series(f, title, look);
+                series += !begun;
                 begun = true;
                 leann_figure_row(f, xy_of, 2, NULL);
             }
         }
+    return series;
 }
 
 static leann_status draw_health(drawing *d)
@@ -413,20 +447,21 @@ static leann_status draw_health(drawing *d)
     for (size_t i = 0; i < selectors; i++) add_tic(names, sizeof names, selector[i], (unsigned)i + 1);
     anchor_series(d, f, n, selector, selectors, count, counts);
     leann_figure_number(f, "A", (double)counts);
-    error_series(d, f, n, selector, selectors);
+    size_t errors = error_series(d, f, n, selector, selectors), lines = errors + 1 > counts + 2 ? errors + 1 : counts + 2;
     double worst = 0;
     for (size_t i = 0; i < n; i++) worst = fmax(worst, leann_table_get(d->t, d->rows[i], "quantization_error"));
     leann_figure_number(f, "worst", worst);
     leann_figure_number(f, "groups", (double)selectors);
     leann_figure_set(f, "names", names);
     leann_figure_number(f, "width", 1300);
-    leann_figure_number(f, "height", 620);
+    leann_figure_number(f, "height", 530 + 29 * (double)lines);
+    leann_figure_number(f, "lines", (double)lines); /* of the longest legend, below the panels */
     snprintf(
         caption, sizeof caption,
         "Health of the anchor method, %s: coverage and balance by selector and number of anchors (bars: range over seeds), error of the "
         "quantisers, with the limits of health.",
         d->dataset);
-    return finish(d, f, counts && selectors ? 1 : SIZE_MAX, stem, caption);
+    return finish(d, f, counts && selectors, stem, caption);
 }
 
 /* ---- all ----------------------------------------------------------------------------------------------------------------------------------- */

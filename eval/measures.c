@@ -1,17 +1,15 @@
-/* measures.c – raw results and the data set -> rows: recall, speed, work, bytes, health, memory, each with its spread.
+/* measures.c – a folder's raw results and their data sets -> rows: recall here, what needs no data set in measures_row.c.
  *
  * A row costs one read of its raw file and k distances a query; the limits D_k of a query are computed once a k.
- *
- * Speed: a pass over the timed queries gives one mean; qps is the median of the passes' 1 / mean, qps_lo and qps_hi the slowest and
- * fastest pass. Percentiles are over queries, each query's time being its median over the passes. p999 only from 10,000 queries.
  *
  * SPDX-License-Identifier: MIT */
 #include "eval/measures.h"
 #include "core/container.h"
 #include "datasets/datasets.h"
+#include "eval/measures_kept.h"
+#include "eval/measures_row.h"
 #include "eval/recall.h"
 #include "eval/stats.h"
-#include "eval/sweep.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -20,20 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_DATA = 64, MAX_K = 16, P999_QUERIES = 10000 };
-
-const char *const leann_measures_columns[] = {
-    "dataset", "method", "selector", "graph", "quantizer", "residual", "anchors", "params", "k", "status", "recall", "qps", "p50_ms",
-    "p95_ms", "p99_ms", "build_s", "index_bytes", "bytes_per_vector", "ratio_vectors", "ratio_source", "dist_comps", "fetches", "coverage",
-    "balance", "quantization_error", "peak_rss_mb", "recall_lo", "recall_hi", "recall_annb", "recomputes", "encoder_calls", "n", "d",
-    "distance", "seed", "threads", "isa",
-    /* then more */
-    "label", "legend", "cell", "point", "target_recall", "chosen", "passed", "queries", "recall_p1", "recall_p5", "share_ge_90", "qps_lo",
-    "qps_hi", "mean_ms", "p999_ms", "cold_ms", "batch_qps", "timed_queries", "repeats", "stage0_ms", "stage1_ms", "stage2_ms", "hops",
-    "cache_hits", "pages", "bytes_meta", "bytes_graph", "bytes_codes", "bytes_anchors", "bytes_codebooks", "bytes_ids", "bytes_vectors",
-    "bytes_text", "bytes_delta", "predicted_bytes", "coverage_auc", "coverage_knn", "tau", "radius_p50", "radius_p99", "radius_max",
-    "facility_location", "entropy", "gini", "max_over_mean", "empty_anchors", "mse", "anchor_error", "codes_bias", "mean_degree",
-    "rss_anon_mb", "load_rss_mb", "search_rss_mb", "load_s", "error", "published", "raw", NULL};
+enum { MAX_DATA = 64, MAX_K = 16 };
 
 typedef struct {
     char *name; /* as results call it */
@@ -48,12 +33,14 @@ struct leann_measures {
     leann_table *table;
     leann_value *sweep;      /* sweep.json, NULL when there is none */
     leann_value *aa;         /* aa.json */
+    leann_value *runs;       /* run.json */
     leann_value *provenance; /* of the first raw file */
     leann_value *data;       /* {data set: its checksums} */
     char *stem;              /* of its sweep */
     char *origin;            /* of the last raw file read */
     unsigned origins;
     bool has_raw;
+    leann_left_files left_out;
     ground ground[MAX_DATA];
     unsigned grounds;
 };
@@ -180,233 +167,7 @@ static leann_status same_data(leann_ctx *ctx, const ground *g, const leann_resul
     return LEANN_OK;
 }
 
-/* ---- one row: what it is --------------------------------------------------------------------------------------------------- */
-
-static void put_text(leann_table *t, size_t row, const char *name, const char *text)
-{
-    if (text && *text) leann_table_set_text(t, row, name, text);
-}
-
-/* {pq: {…}} and "pq" are pq; NULL when there is none. */
-static const char *word_of(const leann_value *v)
-{
-    const char *word = leann_value_text(v, NULL);
-    if (leann_value_type(v) == LEANN_V_MAP && leann_value_count(v) == 1) leann_value_entry(v, 0, &word);
-    return word;
-}
-
-/* "kmeans" or, where parameters are not the defaults, "kmeans(output=medoids)". */
-static void choice_text(const char *kind, const leann_value *v, char *out, size_t size)
-{
-    const char *word = word_of(v);
-    snprintf(out, size, "%s", word ? word : "");
-    leann_ctx *quiet = leann_ctx_new(1, 1); /* a plug-in that this program does not know is no failure */
-    leann_choice preset = {0};
-    leann_value *name = word ? leann_value_new_text(word) : NULL, *full = NULL;
-    if (name && quiet && !leann_choice_new(quiet, kind, name, &preset)) {
-        full = leann_choice_value(preset);
-        leann_choice_free(preset);
-    }
-    const leann_value *defaults = leann_value_get(full, word ? word : ""), *given = leann_value_get(v, word ? word : "");
-    size_t used = strlen(out), shown = 0;
-    for (size_t i = 0; i < leann_value_count(given) && defaults; i++) {
-        const char *key = NULL;
-        const leann_value *value = leann_value_entry(given, i, &key);
-        if (leann_value_equal(value, leann_value_get(defaults, key))) continue;
-        char *text = leann_value_json(value, true, 0);
-        const char *plain = leann_value_text(value, text ? text : "");
-        int wrote = snprintf(out + used, size - used, "%s%s=%s", shown++ ? " " : "(", key, plain);
-        leann_free(text);
-        used = wrote > 0 && used + (size_t)wrote < size ? used + (size_t)wrote : size - 1;
-    }
-    if (shown && used + 1 < size) snprintf(out + used, size - used, ")");
-    leann_value_free(full);
-    leann_value_free(name);
-    leann_ctx_free(quiet);
-}
-
-/* "cell … seed=1" without the seed: what seeds have in common. */
-static void cell_text(const char *cell, char *out, size_t size)
-{
-    const char *seed = strstr(cell, " seed=");
-    size_t head = seed ? (size_t)(seed - cell) : strlen(cell), skip = seed ? 1 + strcspn(seed + 1, " ") : 0;
-    snprintf(out, size, "%.*s%s", (int)head, cell, seed ? seed + skip : "");
-}
-
-static void describe_choices(leann_table *t, size_t row, const leann_value *build, const char *method)
-{
-    char selector[160];
-    choice_text("selector", leann_value_get(build, "selector"), selector, sizeof selector);
-    const char *graph = word_of(leann_value_get(build, "graph")), *label = !strcmp(method, "graph") && graph ? graph : method;
-    const char *quantizer = word_of(leann_value_get(build, "quantizer")),
-               *keep = leann_value_text(leann_value_get(build, "vectors"), "source");
-    const char *variant = !strcmp(method, "anchor")               ? selector
-                          : !strcmp(method, "codes") && quantizer ? quantizer
-                          : strcmp(keep, "source")                ? keep
-                                                                  : "";
-    char legend[200];
-    snprintf(legend, sizeof legend, "%s%s%s", label, *variant ? " " : "", variant);
-    put_text(t, row, "selector", selector);
-    put_text(t, row, "graph", graph);
-    put_text(t, row, "quantizer", quantizer);
-    put_text(t, row, "residual", leann_value_text(leann_value_get(build, "residual"), NULL));
-    put_text(t, row, "label", label);
-    put_text(t, row, "legend", legend);
-}
-
-static void describe_counts(leann_table *t, size_t row, const leann_result *raw, const leann_value *build)
-{
-    double n = leann_value_real(leann_value_get(raw->config, "n"), NAN), number = NAN;
-    const leann_value *anchors = leann_value_get(build, "anchors"), *lists = leann_value_get(build, "lists");
-    const char *word = NULL;
-    double counted = leann_value_real(leann_value_get(leann_value_get(raw->build, "facts"), "anchors"), NAN);
-    if (anchors && leann_sweep_scalar(anchors, n, &number, &word) && !word)
-        leann_table_set(t, row, "anchors", isnan(counted) ? number : counted);
-    if (lists && leann_sweep_scalar(lists, n, &number, &word) && !word) leann_table_set(t, row, "lists", isnan(counted) ? number : counted);
-    leann_table_set(t, row, "n", n);
-    leann_table_set(t, row, "d", leann_value_real(leann_value_get(raw->config, "d"), NAN));
-    leann_table_set(t, row, "k", leann_value_real(leann_value_get(raw->config, "k"), NAN));
-    leann_table_set(t, row, "seed", leann_value_real(leann_value_get(raw->config, "seed"), NAN));
-    leann_table_set(t, row, "threads", leann_value_real(leann_value_get(raw->config, "threads"), NAN));
-    leann_table_set(t, row, "target_recall", leann_value_real(leann_value_get(raw->config, "target_recall"), NAN));
-}
-
-static void describe(leann_table *t, size_t row, const leann_result *raw)
-{
-    const leann_value *build = leann_value_get(raw->config, "build"), *chosen = leann_value_get(raw->config, "chosen");
-    const char *method = leann_value_text(leann_value_get(raw->config, "method"), "");
-    char cell[512];
-    put_text(t, row, "dataset", raw->dataset);
-    put_text(t, row, "method", method);
-    put_text(t, row, "status", raw->status);
-    put_text(t, row, "error", raw->error);
-    put_text(t, row, "distance", leann_value_text(leann_value_get(raw->config, "distance"), NULL));
-    put_text(t, row, "isa", leann_value_text(leann_value_get(raw->provenance, "isa"), NULL));
-    cell_text(leann_value_text(leann_value_get(raw->config, "cell"), method), cell, sizeof cell);
-    put_text(t, row, "cell", cell);
-    put_text(t, row, "point", leann_value_text(leann_value_get(raw->config, "point"), NULL));
-    if (leann_value_type(chosen) == LEANN_V_TEXT)
-        put_text(t, row, "chosen", leann_value_text(chosen, ""));
-    else
-        leann_table_set(t, row, "chosen", leann_value_real(chosen, NAN));
-    if (leann_value_get(raw->config, "passed"))
-        put_text(t, row, "passed", leann_value_bool(leann_value_get(raw->config, "passed"), false) ? "yes" : "no");
-    leann_value *params = leann_value_new_map();
-    leann_value_set(params, "build", build ? leann_value_copy(build) : leann_value_new_map());
-    const leann_value *query = leann_value_get(raw->config, "query");
-    leann_value_set(params, "query", query ? leann_value_copy(query) : leann_value_new_map());
-    char *text = leann_value_json(params, true, 0);
-    put_text(t, row, "params", text);
-    leann_free(text);
-    leann_value_free(params);
-    describe_choices(t, row, build, method);
-    describe_counts(t, row, raw, build);
-}
-
-/* ---- one row: what it costs -------------------------------------------------------------------------------------------------- */
-
-static double source_bytes(const leann_value *config)
-{
-    const char *type = leann_value_text(leann_value_get(config, "source_type"), "");
-    for (int i = LEANN_F32; i <= LEANN_BYTES; i++)
-        if (!strcmp(type, leann_dtype_word((leann_dtype)i))) return (double)leann_dtype_bytes((leann_dtype)i);
-    return NAN;
-}
-
-static void measure_build(leann_table *t, size_t row, const leann_result *raw)
-{
-    const leann_value *b = raw->build, *ledger = leann_value_get(b, "ledger"), *facts = leann_value_get(b, "facts");
-    double n = leann_table_get(t, row, "n"), d = leann_table_get(t, row, "d"),
-           bytes = leann_value_real(leann_value_get(b, "index_bytes"), NAN);
-    leann_table_set(t, row, "build_s", leann_value_real(leann_value_get(b, "build_s"), NAN));
-    leann_table_set(t, row, "index_bytes", bytes);
-    leann_table_set(t, row, "bytes_per_vector", bytes / n);
-    leann_table_set(t, row, "ratio_vectors", bytes / (n * d * 4));
-    leann_table_set(t, row, "ratio_source", bytes / (n * d * source_bytes(raw->config)));
-    leann_table_set(t, row, "predicted_bytes", leann_value_real(leann_value_get(b, "predicted_bytes"), NAN));
-    leann_table_set(t, row, "peak_rss_mb", leann_value_real(leann_value_get(b, "peak_rss_bytes"), NAN) / 1e6);
-    leann_table_set(t, row, "rss_anon_mb", leann_value_real(leann_value_get(b, "rss_anon_bytes"), NAN) / 1e6);
-    leann_table_set(t, row, "load_s", leann_value_real(leann_value_get(b, "load_s"), NAN));
-    for (size_t i = 0; i < leann_value_count(ledger); i++) {
-        char name[64];
-        const char *part = NULL;
-        const leann_value *v = leann_value_entry(ledger, i, &part);
-        snprintf(name, sizeof name, "bytes_%.50s", part);
-        leann_table_set(t, row, name, leann_value_real(v, NAN));
-    }
-    for (size_t i = 0; i < leann_value_count(facts); i++) { /* also what plug-ins state: bound_share, … */
-        const char *name = NULL;
-        const leann_value *v = leann_value_entry(facts, i, &name);
-        if (!strcmp(name, "anchors") || isfinite(leann_table_get(t, row, name))) continue;
-        char other[64];
-        bool text = *leann_table_text(t, row, name) != 0; /* what `residual: auto` decided is the fact residual */
-        snprintf(other, sizeof other, "%.47s%s", name, text ? "_taken" : "");
-        leann_table_set(t, row, other, leann_value_real(v, NAN));
-    }
-}
-
-static double mean_work(const leann_result *raw, unsigned what)
-{
-    double sum = 0;
-    for (uint32_t i = 0; i < raw->n; i++) sum += (double)raw->work[(size_t)i * LEANN_RESULT_WORK + what];
-    return raw->n ? sum / raw->n : NAN;
-}
-
-static void measure_work(leann_table *t, size_t row, const leann_result *raw)
-{
-    static const char *const names[] = {"dist_comps", "hops",      "fetches",   "recomputes", "encoder_calls",
-                                        "cache_hits", "stage0_ms", "stage1_ms", "stage2_ms",  "pages"};
-    for (unsigned i = 0; i < LEANN_RESULT_WORK; i++)
-        leann_table_set(t, row, names[i], mean_work(raw, i) * (strstr(names[i], "_ms") ? 1e-6 : 1));
-    leann_table_set(t, row, "queries", raw->n);
-}
-
-/* Each timed query's median over the passes, in seconds. */
-static leann_status per_query(leann_ctx *ctx, const leann_result *raw, double *seconds)
-{
-    double *one = leann_alloc(ctx, (size_t)raw->repeats + 1, sizeof *one);
-    if (!one) return LEANN_ENOMEM;
-    for (uint32_t i = 0; i < raw->t; i++) {
-        for (uint32_t r = 0; r < raw->repeats; r++) one[r] = (double)raw->times_ns[(size_t)r * raw->t + i] * 1e-9;
-        seconds[i] = leann_stats_median(one, raw->repeats);
-    }
-    leann_free(one);
-    return LEANN_OK;
-}
-
-static leann_status measure_speed(leann_table *t, size_t row, const leann_result *raw)
-{
-    leann_ctx *ctx = leann_table_ctx(t);
-    double *pass = leann_alloc(ctx, (size_t)raw->repeats + 1, sizeof *pass),
-           *seconds = leann_alloc(ctx, (size_t)raw->t + 1, sizeof *seconds);
-    leann_status s = pass && seconds ? per_query(ctx, raw, seconds) : LEANN_ENOMEM;
-    if (!s && raw->t) {
-        for (uint32_t r = 0; r < raw->repeats; r++) {
-            double sum = 0;
-            for (uint32_t i = 0; i < raw->t; i++) sum += (double)raw->times_ns[(size_t)r * raw->t + i];
-            pass[r] = raw->t * 1e9 / sum;
-        }
-        leann_stats_sort(pass, raw->repeats);
-        leann_table_set(t, row, "qps", leann_stats_quantile(pass, raw->repeats, 0.5));
-        leann_table_set(t, row, "qps_lo", pass[0]);
-        leann_table_set(t, row, "qps_hi", pass[raw->repeats - 1]);
-        leann_table_set(t, row, "mean_ms", leann_stats_mean(seconds, raw->t) * 1e3);
-        leann_stats_sort(seconds, raw->t);
-        leann_table_set(t, row, "p50_ms", leann_stats_quantile(seconds, raw->t, 0.5) * 1e3);
-        leann_table_set(t, row, "p95_ms", leann_stats_quantile(seconds, raw->t, 0.95) * 1e3);
-        leann_table_set(t, row, "p99_ms", leann_stats_quantile(seconds, raw->t, 0.99) * 1e3);
-        if (raw->t >= P999_QUERIES) leann_table_set(t, row, "p999_ms", leann_stats_quantile(seconds, raw->t, 0.999) * 1e3);
-    }
-    leann_table_set(t, row, "timed_queries", raw->t);
-    leann_table_set(t, row, "repeats", raw->repeats);
-    leann_table_set(t, row, "cold_ms", (double)raw->cold_ns * 1e-6);
-    leann_table_set(t, row, "batch_qps", raw->batch_qps > 0 ? raw->batch_qps : NAN);
-    leann_table_set(t, row, "load_rss_mb", (double)raw->load_rss_bytes / 1e6);
-    leann_table_set(t, row, "search_rss_mb", (double)raw->search_rss_bytes / 1e6);
-    leann_free(pass);
-    leann_free(seconds);
-    return s;
-}
+/* ---- recall of one row ------------------------------------------------------------------------------------------------------- */
 
 static leann_status measure_recall(leann_measures *m, size_t row, const leann_result *raw)
 {
@@ -506,13 +267,8 @@ static leann_status measure_file(leann_measures *m, const char *name)
     const leann_value *sums = leann_value_get(raw.provenance, "data");
     if (sums && !leann_value_get(m->data, raw.dataset)) leann_value_set(m->data, raw.dataset, leann_value_copy(sums));
     if (!m->stem) m->stem = leann_format(m->ctx, "%s", raw.sweep);
-    describe(m->table, row, &raw);
-    measure_build(m->table, row, &raw);
-    if (!strcmp(raw.status, "ok")) {
-        measure_work(m->table, row, &raw);
-        s = measure_speed(m->table, row, &raw);
-        if (!s) s = row_failed(m, row, measure_recall(m, row, &raw));
-    }
+    s = leann_row_measure(m->table, row, &raw);
+    if (!s && !strcmp(raw.status, "ok")) s = row_failed(m, row, measure_recall(m, row, &raw));
     leann_result_clear(&raw);
     return s;
 }
@@ -561,28 +317,28 @@ static bool newer(const struct stat *a, const struct stat *b)
     return a->st_mtim.tv_sec != b->st_mtim.tv_sec ? a->st_mtim.tv_sec > b->st_mtim.tv_sec : a->st_mtim.tv_nsec > b->st_mtim.tv_nsec;
 }
 
-/* Whether summary.csv was written after the last file of raw/ and imported.csv came there. */
+/* Whether summary.csv was written after the last file of raw/, sweep.json and imported.csv came there. */
 static bool summary_is_new(const char *folder)
 {
     char path[4096];
     struct stat summary, other;
-    const char *const others[] = {"raw", "imported.csv"};
+    const char *const others[] = {"raw", "sweep.json", "imported.csv"};
     snprintf(path, sizeof path, "%s/summary.csv", folder);
     if (stat(path, &summary)) return false;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, others[i]);
         if (!stat(path, &other) && newer(&other, &summary)) return false;
     }
     return true;
 }
 
-/* summary.csv's rows into m, when there is one for each of n raw files. */
+/* summary.csv's rows into m, when they can be those of n raw files: some files do not count. */
 static leann_status take_summary(leann_measures *m, size_t n, bool *taken)
 {
     size_t rows = 0;
     leann_status s = add_csv(m, "summary.csv");
     for (size_t i = 0; i < leann_table_rows(m->table); i++) rows += *leann_table_text(m->table, i, "raw") != 0;
-    *taken = !s && rows == n;
+    *taken = !s && rows && rows <= n;
     if (*taken) return s;
     leann_ctx_clear(m->ctx); /* damaged, or of other files: measured afresh */
     leann_table_free(m->table);
@@ -606,18 +362,24 @@ static leann_status open_folder(leann_ctx *ctx, const char *folder, bool quick, 
     if (!m->folder || !m->table) goto done;
     m->sweep = side_file(m, "sweep.json");
     m->aa = side_file(m, "aa.json");
+    m->runs = side_file(m, "run.json");
     bool summary = false; /* which holds what was imported */
     if ((s = list_raw(ctx, folder, &names, &n))) goto done;
     if (quick && n && summary_is_new(folder) && (s = take_summary(m, n, &summary))) goto done;
-    for (size_t i = 0; leann_measures_columns[i]; i++) leann_table_add_column(m->table, leann_measures_columns[i]);
     m->has_raw = n > 0;
-    if (!summary) s = n ? measure_all(m, names, n) : add_csv(m, "summary.csv");
-    summary |= !n && leann_table_rows(m->table) > 0;
+    if (!summary && (s = leann_measures_keep(ctx, folder, names, &n, &m->left_out))) goto done;
+    for (size_t i = 0; leann_measures_columns[i]; i++) leann_table_add_column(m->table, leann_measures_columns[i]);
+    if (!summary) s = m->has_raw ? measure_all(m, names, n) : add_csv(m, "summary.csv");
+    summary |= !m->has_raw && leann_table_rows(m->table) > 0;
     if (!s && !summary) s = add_csv(m, "imported.csv");
+    if (!s && m->left_out.gone && !leann_table_rows(m->table))
+        s = leann_fail(ctx, LEANN_ENOTFOUND, "no results in %s: all %zu files of raw/ are of points that sweep.json does not have", folder,
+                       m->left_out.gone);
     if (!s && !leann_table_rows(m->table))
         s = leann_fail(ctx, LEANN_ENOTFOUND, "no results in %s: neither raw/*.h5, as `leann bench run` writes them, nor summary.csv",
                        folder);
     leann_table_sort(m->table, keys, sizeof keys / sizeof *keys);
+    if (!s) s = leann_row_ceilings(m->table);
     if (!s) s = leann_table_check(m->table);
 done:
     for (size_t i = 0; i < n; i++) free(names[i]);
@@ -650,6 +412,7 @@ void leann_measures_free(leann_measures *m)
     leann_table_free(m->table);
     leann_value_free(m->sweep);
     leann_value_free(m->aa);
+    leann_value_free(m->runs);
     leann_value_free(m->data);
     leann_value_free(m->provenance);
     leann_free(m->origin);
@@ -682,12 +445,34 @@ const char *leann_measures_sweep(const leann_measures *m)
 {
     return m->stem ? m->stem : "";
 }
+leann_left_files leann_measures_left_out(const leann_measures *m)
+{
+    return m->left_out;
+}
 unsigned leann_measures_origins(const leann_measures *m)
 {
     return m->origins;
 }
+const leann_value *leann_measures_runs(const leann_measures *m)
+{
+    return m->runs;
+}
+
+/* ---- noise --------------------------------------------------------------------------------------------------------------------- */
+
+bool leann_measures_noise_elsewhere(const leann_measures *m)
+{
+    static const char *const keys[] = {"cpu", "processors", "isa"};
+    const leann_value *there = leann_value_get(m->aa, "provenance");
+    bool same = true;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        same &= leann_value_equal(leann_value_get(there, keys[i]), leann_value_get(m->provenance, keys[i]));
+    return m->aa && m->provenance && !same;
+}
+
 double leann_measures_noise(const leann_measures *m, const char *name)
 {
+    if (leann_measures_noise_elsewhere(m)) return NAN;
     return leann_value_real(leann_value_get(leann_value_get(m->aa, "noise"), name), NAN);
 }
 
@@ -723,7 +508,7 @@ leann_status leann_measures_queries(leann_measures *m, size_t row, leann_queries
         out->seconds = leann_alloc(m->ctx, (size_t)raw.t + 1, sizeof *out->seconds);
         s = annb && out->recall && out->seconds ? judge(m->ctx, g, &raw, out->recall, annb) : LEANN_ENOMEM;
     }
-    if (!s) s = per_query(m->ctx, &raw, out->seconds);
+    if (!s) s = leann_row_seconds(m->ctx, &raw, out->seconds);
     if (!s) {
         out->n = raw.n;
         out->t = raw.t;

@@ -13,26 +13,14 @@
 #include "eval/provenance.h"
 #include "eval/recall.h"
 
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MIN_REPEATS = 5, MAX_REPEATS = 50, MIN_TIMED = 200 };
 
-/* ---- memory of this process ------------------------------------------------------------------------------------------------- */
-
-/* From here VmHWM is the peak of what follows. Where /proc forbids it the peak stays that of the whole process. */
-static void reset_peak(void)
-{
-    int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
-    if (fd < 0) return;
-    ssize_t written = write(fd, "5", 1);
-    (void)written;
-    close(fd);
-}
+/* ---- small things ------------------------------------------------------------------------------------------------------------ */
 
 static void put_real(leann_value *map, const char *key, double x)
 {
@@ -87,7 +75,7 @@ static leann_status build_and_save(leann_ctx *ctx, const leann_job *job, leann_v
 {
     leann_stages *stages = NULL;
     leann_index *index = NULL;
-    reset_peak();
+    leann_rss_reset();
     leann_ctx_facts_clear(ctx);
     leann_status s = leann_stages_new(ctx, job->cache, job->data->sha, &stages);
     if (s) {
@@ -106,8 +94,9 @@ static leann_status build_and_save(leann_ctx *ctx, const leann_job *job, leann_v
         put_real(record, "wall_s", wall);
         leann_value_set(record, "stages", report);
         leann_value_set(record, "facts", facts_stated(ctx));
-        put_bytes(record, "peak_rss_bytes", leann_process_bytes("VmHWM"));
-        put_bytes(record, "rss_anon_bytes", leann_process_bytes("RssAnon"));
+        leann_rss rss = leann_stages_rss(stages);
+        if (rss.peak) put_bytes(record, "peak_rss_bytes", rss.peak);
+        if (rss.peak) put_bytes(record, "rss_anon_bytes", rss.anon);
         if ((s = leann_index_save(ctx, index, job->index_path))) say(job, LEANN_SAY_FATAL, 0, s, leann_ctx_error(ctx));
     }
     leann_index_free(index);
@@ -454,7 +443,7 @@ static leann_status measure(bench *b, const leann_point *p, leann_result *r)
     bool passed = true;
     double mean_ns = 0;
     leann_status s = LEANN_OK;
-    reset_peak();
+    leann_rss_reset();
     if (p->k > b->job->data->train.n)
         return leann_fail(b->ctx, LEANN_EINVAL, "k = %u: data set '%s' has %u rows", p->k, b->job->data->name, b->job->data->train.n);
     if (p->target > 0) {
@@ -468,7 +457,7 @@ static leann_status measure(bench *b, const leann_point *p, leann_result *r)
     if (!s)
         s = leann_point_times(b->ctx, b->job->sweep, b->job->data, plan, p->k, mean_ns, &r->timed_rows, &r->times_ns, &r->t, &r->repeats);
     if (!s && b->job->sweep->batch) s = batch(b, plan, r);
-    r->search_rss_bytes = leann_process_bytes("VmHWM");
+    r->search_rss = leann_rss_now();
     leann_plan_free(plan);
     leann_value_free(chosen);
     return s;
@@ -496,10 +485,10 @@ static leann_status save(leann_ctx *ctx, const leann_job *job, const leann_resul
 }
 
 /* Measures and writes one point; the measurement's own failure is a row and LEANN_OK here. */
-static leann_status one_point(bench *b, uint32_t index, const leann_value *build, uint64_t load_rss)
+static leann_status one_point(bench *b, uint32_t index, const leann_value *build, leann_rss load_rss)
 {
     const leann_point *p = &b->job->cell->point[index];
-    leann_result r = {.load_rss_bytes = load_rss};
+    leann_result r = {.load_rss = load_rss};
     leann_status s = describe(b->ctx, b->job, p, "ok", "", &r), measured = LEANN_OK;
     r.build = leann_value_copy(build);
     if (s) goto done;
@@ -541,11 +530,11 @@ leann_status leann_cell_measure(leann_ctx *ctx, const leann_job *job, const uint
     uint32_t *order = NULL;
     leann_ctx_on_progress(ctx, on_progress, (void *)(uintptr_t)job);
     leann_status s = read_record(ctx, job, &build);
-    reset_peak();
+    leann_rss_reset();
     uint64_t start = leann_now_ns();
     if (!s) s = leann_index_open(ctx, job->index_path, &index);
     double load_s = (double)(leann_now_ns() - start) * 1e-9;
-    uint64_t load_rss = leann_process_bytes("VmHWM");
+    leann_rss load_rss = leann_rss_now();
     if (s) {
         say(job, LEANN_SAY_BAD_INDEX, 0, s, leann_ctx_error(ctx));
         goto done;

@@ -34,18 +34,6 @@ const char *leann_program(void)
     return LEANN_SOURCES " " COMPILER " " LEANN_FLAGS;
 }
 
-uint64_t leann_process_bytes(const char *field)
-{
-    char line[256];
-    uint64_t kb = 0;
-    size_t n = strlen(field);
-    FILE *f = fopen("/proc/self/status", "r");
-    while (f && fgets(line, sizeof line, f))
-        if (!strncmp(line, field, n) && line[n] == ':') kb = strtoull(line + n + 1, NULL, 10);
-    if (f) fclose(f);
-    return kb * 1024;
-}
-
 void leann_data_sha(const leann_dataset *data, char hex[65])
 {
     const leann_dataset_sums *sums = leann_dataset_checksums(data);

@@ -17,7 +17,4 @@ const char *leann_program(void);
 /* One sha256 (64 hex digits) of the three: what a point's identity knows of its data. */
 void leann_data_sha(const leann_dataset *data, char hex[65]);
 
-/* Memory of this process: a field of /proc/self/status ("VmHWM": the most it ever had resident, "RssAnon") in bytes; 0 where there is none. */
-uint64_t leann_process_bytes(const char *field);
-
 #endif

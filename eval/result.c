@@ -55,8 +55,10 @@ static leann_status put_attributes(leann_ctx *ctx, leann_h5 *h, const leann_resu
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if ((s = leann_h5_set_text(h, texts[i].name, texts[i].text ? texts[i].text : ""))) return s;
     if ((s = put_json(ctx, h, "provenance", raw->provenance)) || (s = put_json(ctx, h, "build", raw->build)) ||
-        (s = put_json(ctx, h, "config", raw->config)) || (s = leann_h5_set_int(h, "load_rss_bytes", (int64_t)raw->load_rss_bytes)) ||
-        (s = leann_h5_set_int(h, "search_rss_bytes", (int64_t)raw->search_rss_bytes)) ||
+        (s = put_json(ctx, h, "config", raw->config)) || (s = leann_h5_set_int(h, "load_rss_bytes", (int64_t)raw->load_rss.peak)) ||
+        (s = leann_h5_set_int(h, "load_anon_bytes", (int64_t)raw->load_rss.anon)) ||
+        (s = leann_h5_set_int(h, "search_rss_bytes", (int64_t)raw->search_rss.peak)) ||
+        (s = leann_h5_set_int(h, "search_anon_bytes", (int64_t)raw->search_rss.anon)) ||
         (s = leann_h5_set_int(h, "cold_ns", (int64_t)raw->cold_ns)) || (s = leann_h5_set_real(h, "batch_qps", raw->batch_qps)))
         return s;
     return LEANN_OK;
@@ -121,8 +123,11 @@ static leann_status get_attributes(leann_ctx *ctx, leann_h5 *h, const char *path
         (s = leann_h5_text(h, "dataset", &raw->dataset)) || (s = leann_h5_text(h, "status", &raw->status)) ||
         (s = leann_h5_text(h, "error", &raw->error)) || (s = get_json(ctx, h, path, "provenance", &raw->provenance)) ||
         (s = get_json(ctx, h, path, "build", &raw->build)) || (s = get_json(ctx, h, path, "config", &raw->config)) ||
-        (s = get_count(ctx, h, path, "load_rss_bytes", &raw->load_rss_bytes)) ||
-        (s = get_count(ctx, h, path, "search_rss_bytes", &raw->search_rss_bytes)) ||
+        (s = get_count(ctx, h, path, "load_rss_bytes", &raw->load_rss.peak)) ||
+        (s = get_count(ctx, h, path, "search_rss_bytes", &raw->search_rss.peak)) ||
+        (leann_h5_has(h, "load_anon_bytes") &&
+         (s = get_count(ctx, h, path, "load_anon_bytes", &raw->load_rss.anon))) || /* older files have none */
+        (leann_h5_has(h, "search_anon_bytes") && (s = get_count(ctx, h, path, "search_anon_bytes", &raw->search_rss.anon))) ||
         (s = get_count(ctx, h, path, "cold_ns", &raw->cold_ns)) || (s = leann_h5_real(h, "batch_qps", &raw->batch_qps)))
         return s;
     return LEANN_OK;

@@ -17,7 +17,8 @@ typedef struct {
     char *status;                             /* "ok", a status word, or "crash" */
     char *error;                              /* the sentence, "" when ok */
     leann_value *provenance, *build, *config; /* maps; build is an empty map when the build failed */
-    uint64_t load_rss_bytes, search_rss_bytes, cold_ns;
+    leann_rss load_rss, search_rss;           /* the peak of each, and what no file holds at its end */
+    uint64_t cold_ns;
     double batch_qps;     /* 0: not measured */
     uint32_t n, k;        /* report queries, answers a query */
     uint32_t *query_rows; /* (n) rows of test */

@@ -263,6 +263,48 @@ static leann_status prepare(leann_ctx *ctx, const leann_run *run)
     return s;
 }
 
+static bool has_results(const char *folder)
+{
+    char path[4096];
+    bool found = false;
+    snprintf(path, sizeof path, "%s/raw", folder);
+    DIR *dir = opendir(path);
+    for (struct dirent *entry; dir && !found && (entry = readdir(dir));) found = strstr(entry->d_name, ".h5") != NULL;
+    if (dir) closedir(dir);
+    return found;
+}
+
+/* run.json: what each run of this folder measured, how long it took and where; afresh where there are no results of earlier ones,
+ * whatever run.json is committed. A run that measured nothing is none. */
+static leann_status keep_time(leann_ctx *ctx, const leann_run *run, const leann_run_summary *sum, bool afresh)
+{
+    static const char *const facts[] = {"date", "commit", "cpu", "processors", "threads"};
+    char *path = leann_format(ctx, "%s/run.json", run->folder), *text = NULL;
+    size_t bytes = 0;
+    leann_value *runs = NULL, *one = leann_value_new_map(), *provenance = leann_provenance(run->data, run->sweep->threads);
+    leann_ctx *quiet = afresh ? NULL : leann_ctx_new(1, 1); /* a file that is not there or damaged is begun anew */
+    if (path && quiet && !leann_file_read(quiet, path, 16 << 20, &text, &bytes)) leann_value_parse(quiet, path, text, bytes, &runs);
+    leann_free(text);
+    leann_ctx_free(quiet);
+    if (leann_value_type(runs) != LEANN_V_LIST) {
+        leann_value_free(runs);
+        runs = leann_value_new_list();
+    }
+    leann_value_set(one, "seconds", leann_value_new_real(sum->seconds));
+    leann_value_set(one, "measured", leann_value_new_int(sum->measured));
+    leann_value_set(one, "failed", leann_value_new_int(sum->failed));
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
+        leann_value_set(one, facts[i], leann_value_copy(leann_value_get(provenance, facts[i])));
+    leann_value_append(runs, one);
+    text = leann_value_json(runs, false, 1);
+    leann_status s = path && text ? leann_file_write(ctx, path, text, strlen(text)) : leann_fail(ctx, LEANN_ENOMEM, "out of memory");
+    leann_free(text);
+    leann_free(path);
+    leann_value_free(runs);
+    leann_value_free(provenance);
+    return s;
+}
+
 /* The cache within its limit; records whose index is gone go too. */
 static leann_status trim(leann_ctx *ctx, const leann_run *run)
 {
@@ -509,6 +551,7 @@ leann_status leann_run_go(leann_ctx *ctx, leann_run *run, leann_run_heard heard,
     *out = (leann_run_summary){.skipped = run->done + run->failed};
     int lock = leann_run_lock(ctx, run->folder);
     if (lock < 0) return leann_ctx_status(ctx);
+    bool afresh = !has_results(run->folder);
     leann_status s = prepare(ctx, run);
     count_work(&g);
     for (uint32_t i = 0; i < run->sweep->cells && !s; i++) {
@@ -523,6 +566,7 @@ leann_status leann_run_go(leann_ctx *ctx, leann_run *run, leann_run_heard heard,
     if (out->measured + out->failed == run->todo) out->interrupted = false; /* too late: all was done */
     if (!s) s = trim(ctx, run);
     out->seconds = (double)(leann_now_ns() - g.start_ns) * 1e-9;
+    if (!s && out->measured + out->failed) s = keep_time(ctx, run, out, afresh);
     close(lock);
     return s;
 }

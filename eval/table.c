@@ -8,6 +8,7 @@
 #include "core/container.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -164,6 +165,22 @@ static const entry *look(const leann_table *t, size_t row, int column)
     return column < 0 || row >= t->rows || (size_t)column >= t->room[row] ? &nothing : &t->row[row][column];
 }
 
+void leann_table_set_format(leann_table *t, size_t row, const char *name, const char *format, ...)
+{
+    char text[512];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    leann_table_set_text(t, row, name, text);
+}
+
+void leann_table_set_fixed(leann_table *t, size_t row, const char *name, double x, int decimals, const char *unit)
+{
+    leann_table_add_column(t, name);
+    if (isfinite(x)) leann_table_set_format(t, row, name, "%.*f%s", decimals, x, unit);
+}
+
 double leann_table_get(const leann_table *t, size_t row, const char *name)
 {
     return look(t, row, leann_table_find(t, name))->number;
@@ -318,7 +335,7 @@ leann_status leann_table_only(const leann_table *t, const char *only, leann_tabl
     for (size_t i = 0; !s && i < t->rows; i++)
         if (row_matches(t, i, pairs, n)) leann_table_copy_row(made, t, i);
     if (!s) s = leann_table_check(made);
-    if (!s && n && !made->rows) s = leann_fail(t->ctx, LEANN_EINVAL, "no row of %zu matches '%s'", t->rows, only);
+    if (!s && n && !made->rows) s = leann_fail(t->ctx, LEANN_ENOTFOUND, "no row of %zu matches '%s'", t->rows, only);
     leann_free(text);
     if (s)
         leann_table_free(made);

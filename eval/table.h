@@ -26,6 +26,9 @@ size_t leann_table_add_row(leann_table *t);                    /* its index */
 /* A column that is not there yet is added. NaN and NULL leave the entry empty; an infinity is a number. */
 void leann_table_set(leann_table *t, size_t row, const char *name, double number);
 void leann_table_set_text(leann_table *t, size_t row, const char *name, const char *text);
+void leann_table_set_format(leann_table *t, size_t row, const char *name, const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* x in so many decimals with a unit after it ("27.21 %"); nothing when x is not finite. */
+void leann_table_set_fixed(leann_table *t, size_t row, const char *name, double x, int decimals, const char *unit);
 
 double leann_table_get(const leann_table *t, size_t row, const char *name);       /* NaN: text, nothing, no such column */
 const char *leann_table_text(const leann_table *t, size_t row, const char *name); /* "" unless it is text; borrowed */
@@ -38,7 +41,7 @@ size_t leann_table_copy_row(leann_table *t, const leann_table *other, size_t fro
 /* Stable order of the rows by columns, numbers before texts before nothing. */
 void leann_table_sort(leann_table *t, const char *const *names, size_t n);
 /* A new table of the rows that match "key=value,…"; a key given twice means either.
- *   errors  EINVAL no such column (names the nearest); nothing matches */
+ *   errors  EINVAL no such column (names the nearest); ENOTFOUND nothing matches */
 leann_status leann_table_only(const leann_table *t, const char *only, leann_table **out);
 
 /* RFC 4180, lines end with \n; the first line names the columns. */

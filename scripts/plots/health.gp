@@ -5,7 +5,9 @@ set multiplot layout 1,3
 set grid noxtics ytics
 set xrange [0.5:groups+0.5]
 eval 'set xtics rotate by 35 right ('.names.')'
-set bmargin 13
+set lmargin 8
+set rmargin 2
+set bmargin 7 + 1.3 * lines
 set tmargin 3
 set key bmargin center horizontal maxcols 2 width -1
 set offsets 0, 0, 0, 0

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
 # Latency percentiles, one column a method: x, p50, p95, p99, p99.9 (ms), name. One series a method.
-set logscale y
+top = tail && hi5 > hi4 ? hi5 : hi4
+ylog = logs(lo2, top)
+if (ylog) {
+    set logscale y
+    do for [m in digits(lo2, top)] { do for [e=-9:9] { set ytics add (m*10.0**e) } }
+}
 set format y '%.4g'
 set ylabel 'latency (ms)'
 if (exists('heading')) { set title heading }
 set xrange [0.5:N+0.5]
-top = tail && hi5 > hi4 ? hi5 : hi4
-set yrange [below(lo2, top, 1):above(lo2, top, 1)]
-if (top / lo2 < 300) { set ytics add (0.002, 0.005, 0.02, 0.05, 0.2, 0.5, 2, 5, 20, 50, 200, 500) }
+set yrange [below(lo2, top, ylog):above(lo2, top, ylog)]
 set xtics rotate by 30 right
 set grid noxtics ytics
 plot for [i=1:N] data index i-1 using 1:2:(0):(column(4)-column(2)):xtic(6) with vectors nohead lw 2.4 lc rgb colour[i] notitle, \

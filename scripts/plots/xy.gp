@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: MIT
 # Open shapes where points are not joined: those that lie on each other are still seen.
 # Any two columns: x against y, one series a legend. xlog and ylog are 0 or 1, lines joins the points of a series.
-if (xlog) { set logscale x } else { unset logscale x }
-if (ylog) { set logscale y } else { unset logscale y }
-if (xlog) { set format x '%.6g' }
-if (ylog) { set format y '%.6g' }
-if (xlog && hi1 / lo1 < 300) { set xtics add (2, 5, 20, 50, 200, 500, 2000, 5000, 20000, 50000, 200000, 500000) }
-if (ylog && hi2 / lo2 < 300) { set ytics add (2, 5, 20, 50, 200, 500, 2000, 5000, 20000, 50000, 200000, 500000) }
+xlog = xlog && logs(lo1, hi1)
+ylog = ylog && logs(lo2, hi2)
+if (xlog) {
+    set logscale x
+    set format x '%.6g'
+    do for [m in digits(lo1, hi1)] { do for [e=-9:9] { set xtics add (m*10.0**e) } }
+}
+if (ylog) {
+    set logscale y
+    set format y '%.6g'
+    do for [m in digits(lo2, hi2)] { do for [e=-9:9] { set ytics add (m*10.0**e) } }
+}
 left = exists('xfrom') && lo1 < xfrom && hi1 > xfrom ? xfrom : below(lo1, hi1, xlog)
 right = exists('xtop') ? xtop : above(lo1, hi1, xlog)
 set xrange [left:right]

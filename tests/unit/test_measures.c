@@ -14,6 +14,7 @@
 #include "core/container.h"
 #include "datasets/datasets.h"
 #include "eval/compare.h"
+#include "eval/measures_row.h"
 #include "eval/provenance.h"
 
 enum { N = 40, Q = 8, K = 4 };
@@ -82,6 +83,7 @@ static void save(leann_ctx *ctx, const char *results, const char *name, unsigned
         for (uint32_t j = 0; j < K; j++) r.ids[q * K + j] = data->neighbors[q * data->gt_k + j];
         r.work[q * LEANN_RESULT_WORK] = 10 * q;
         r.work[q * LEANN_RESULT_WORK + 2] = ef;
+        r.work[q * LEANN_RESULT_WORK + 6] = q + 1 == Q ? 16000000 : (q + 1) * 1000000;   /* the last query is slow */
         for (uint32_t p = 0; p < 3; p++) r.times_ns[p * Q + q] = (p + 1) * 1000000 * ef; /* passes take 1, 2, 3 ms a query times ef */
     }
     for (unsigned i = 0; i < wrong; i++) r.ids[i] = N - 1 - i;
@@ -142,6 +144,8 @@ static void test_rows(void **state)
     assert_true(isnan(leann_table_get(t, ok, "p999_ms")));
     near(leann_table_get(t, ok, "dist_comps"), 35);
     near(leann_table_get(t, ok, "fetches"), 1);
+    near(leann_table_get(t, ok, "stage0_p50_ms"), 4.5);
+    near(leann_table_get(t, ok, "stage0_ms"), 5.5);
     near(leann_table_get(t, ok, "ratio_vectors"), 80.0 / (N * 4));
     near(leann_table_get(t, ok, "bytes_graph"), 30);
     near(leann_table_get(t, ok, "coverage"), 0.5);
@@ -181,6 +185,49 @@ static void test_changed_data(void **state)
     leann_ctx_free(ctx);
 }
 
+/* The build of an otherwise good result is this. */
+static void save_built(leann_ctx *ctx, const char *results, const char *name, const char *build)
+{
+    leann_result r;
+    char *file = leann_format(ctx, "%s/raw/%s.h5", results, name);
+    save(ctx, results, name, 0, 1, 1, "ok");
+    assert_int_equal(leann_result_load(ctx, file, &r), LEANN_OK);
+    leann_value_free(r.build);
+    r.build = parse(ctx, build);
+    r.load_rss = (leann_rss){7000000, 6000000};
+    assert_int_equal(leann_result_save(ctx, &r, file), LEANN_OK);
+    leann_result_clear(&r);
+    leann_free(file);
+}
+
+/* What a process that took its stages from the cache held is not what the build takes, unless the stages know theirs. */
+static void test_memory(void **state)
+{
+    (void)state;
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    char *results = results_folder(ctx, "memory");
+    save_built(ctx, results, "a", "{\"peak_rss_bytes\": 9000000, \"stages\": [{\"cached\": false}, {\"cached\": false}]}");
+    save_built(ctx, results, "b", "{\"peak_rss_bytes\": 9000000, \"stages\": [{\"cached\": false}, {\"cached\": true}]}");
+    save_built(ctx, results, "c", "{\"peak_rss_bytes\": 9000000, \"stages\": [{\"cached\": true, \"peak_rss_bytes\": 9000000}]}");
+    leann_measures *m = NULL;
+    assert_int_equal(leann_measures_open(ctx, results, &m), LEANN_OK);
+    leann_table *t = leann_measures_table(m);
+    assert_int_equal(leann_table_rows(t), 3);
+    for (size_t i = 0; i < 3; i++) {
+        double peak = leann_table_get(t, i, "peak_rss_mb");
+        if (*leann_table_text(t, i, "raw") == 'b')
+            assert_true(isnan(peak));
+        else
+            near(peak, 9);
+        near(leann_table_get(t, i, "load_rss_mb"), 7);
+        near(leann_table_get(t, i, "load_anon_mb"), 6);
+        assert_true(isnan(leann_table_get(t, i, "search_anon_mb"))); /* a file that does not have it */
+    }
+    leann_measures_free(m);
+    leann_free(results);
+    leann_ctx_free(ctx);
+}
+
 static void test_seeds_and_targets(void **state)
 {
     (void)state;
@@ -211,13 +258,70 @@ static void test_seeds_and_targets(void **state)
     assert_int_equal(pick.how, LEANN_PICK_INTERPOLATED);
     near(pick.qps, sqrt(500.0 * 250));
     near(pick.fetches, 1.5);
+    near(pick.qps_lo, sqrt(500.0 * 250) * 2 / 3); /* the slowest pass of both takes 3 where the median takes 2 */
+    near(pick.qps_hi, sqrt(500.0 * 250) * 2);
+    near(pick.qps_min, pick.qps);
     leann_paired pair;
-    assert_int_equal(leann_compare_paired(ctx, m, 0, m, 0, &pair), LEANN_OK);
+    size_t fast[2], slow[2];
+    assert_int_equal(leann_compare_group(leann_measures_table(m), (size_t)leann_table_get(t, first, "row"), fast), 2);
+    assert_int_equal(leann_compare_group(leann_measures_table(m), (size_t)leann_table_get(t, 1 - first, "row"), slow), 2);
+    leann_side a = {m, fast, 2}, b = {m, slow, 2};
+    assert_int_equal(leann_compare_paired(ctx, a, a, &pair), LEANN_OK);
     near(pair.seconds.value, 1);
     assert_true(pair.recall.value == 0 && pair.n == Q && pair.t == Q);
+    assert_int_equal(leann_compare_paired(ctx, a, b, &pair), LEANN_OK);
+    near(pair.seconds.value, 0.5);
+    near(pair.recall.value, -2.0 / 32);                            /* over both seeds: of the first alone it is -1/32 */
+    assert_true(leann_compare_meet(t, first, t, first, "recall")); /* a range of two values */
+    assert_false(leann_compare_meet(t, first, t, 1 - first, "recall"));
+    assert_false(leann_compare_meet(t, first, t, first, "qps")); /* the same in all seeds: no range */
     leann_table_free(t);
     leann_measures_free(m);
     leann_free(results);
+    leann_ctx_free(ctx);
+}
+
+/* Plain codes are the same under all anchors, residuals under the same ones; a scan counts when it fetched nothing and keyed all rows. */
+static void test_ceilings(void **state)
+{
+    (void)state;
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    leann_table *t = leann_table_new(ctx);
+    const struct {
+        const char *residual, *selector;
+        double seed, fetches, dist_comps, recall, wanted;
+    } rows[] = {{"", "", 1, 0, 100, 0.7, 0.7},            /* a scan of plain codes */
+                {"no", "kmeans", 1, 0, 40, 0.6, 0.7},     /* rests on the same */
+                {"no", "random", 1, 50, 140, 0.99, 0.7},  /* so does this, which re-ranks */
+                {"no", "random", 2, 50, 140, 0.99, NAN},  /* another seed: not scanned */
+                {"yes", "kmeans", 1, 0, 99, 0.8, NAN},    /* misses a row */
+                {"yes", "random", 1, 0, 120, 0.75, 0.75}, /* its own */
+                {"auto", "random", 1, 0, 10, 0.3, 0.75}}; /* which took residuals */
+    enum { ROWS = sizeof rows / sizeof *rows };
+    for (size_t i = 0; i < ROWS; i++) {
+        char params[200];
+        leann_table_add_row(t);
+        snprintf(params, sizeof params, "{\"build\": {\"quantizer\": {\"pq\": {}}, \"selector\": \"%s\", \"anchors\": 5}}",
+                 rows[i].selector);
+        leann_table_set_text(t, i, "dataset", "line");
+        leann_table_set_text(t, i, "params", params);
+        leann_table_set_text(t, i, "status", "ok");
+        leann_table_set_text(t, i, "quantizer", "pq");
+        leann_table_set_text(t, i, "residual", rows[i].residual);
+        leann_table_set(t, i, "residual_taken", rows[i].residual[0] == 'a' ? 1 : NAN);
+        leann_table_set(t, i, "n", 100);
+        leann_table_set(t, i, "k", 10);
+        leann_table_set(t, i, "seed", rows[i].seed);
+        leann_table_set(t, i, "fetches", rows[i].fetches);
+        leann_table_set(t, i, "dist_comps", rows[i].dist_comps);
+        leann_table_set(t, i, "recall", rows[i].recall);
+    }
+    assert_int_equal(leann_row_ceilings(t), LEANN_OK);
+    for (size_t i = 0; i < ROWS; i++) {
+        double is = leann_table_get(t, i, "codes_recall");
+        if (is != rows[i].wanted && !(isnan(is) && isnan(rows[i].wanted))) fail_msg("row %zu: %g, not %g", i, is, rows[i].wanted);
+    }
+    leann_table_free(t);
     leann_ctx_free(ctx);
 }
 
@@ -259,7 +363,8 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_changed_data),
-                                       cmocka_unit_test(test_seeds_and_targets), cmocka_unit_test(test_front)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows),     cmocka_unit_test(test_changed_data),
+                                       cmocka_unit_test(test_memory),   cmocka_unit_test(test_seeds_and_targets),
+                                       cmocka_unit_test(test_ceilings), cmocka_unit_test(test_front)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

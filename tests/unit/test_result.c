@@ -19,7 +19,7 @@ static char folder[] = "/tmp/leann_result_XXXXXX";
 
 static leann_result sample(leann_ctx *ctx)
 {
-    leann_result r = {.n = 3, .k = 2, .t = 2, .repeats = 5, .tuned = 1, .cold_ns = 12345, .load_rss_bytes = 1 << 20};
+    leann_result r = {.n = 3, .k = 2, .t = 2, .repeats = 5, .tuned = 1, .cold_ns = 12345, .load_rss = {1 << 20, 5}, .search_rss = {3, 7}};
     r.identity = leann_format(ctx, "{\"format\":1}");
     r.sweep = leann_format(ctx, "s");
     r.dataset = leann_format(ctx, "d");
@@ -53,6 +53,7 @@ static void test_round(void **state)
     assert_int_equal(leann_result_save(ctx, &a, path), LEANN_OK);
     assert_int_equal(leann_result_load(ctx, path, &b), LEANN_OK);
     assert_true(b.n == 3 && b.k == 2 && b.t == 2 && b.repeats == 5 && b.tuned == 1 && b.cold_ns == 12345);
+    assert_true(b.load_rss.peak == 1 << 20 && b.load_rss.anon == 5 && b.search_rss.peak == 3 && b.search_rss.anon == 7);
     assert_memory_equal(a.ids, b.ids, 6 * sizeof *a.ids);
     assert_memory_equal(a.dist, b.dist, 6 * sizeof *a.dist);
     assert_memory_equal(a.work, b.work, 3 * LEANN_RESULT_WORK * sizeof *a.work);

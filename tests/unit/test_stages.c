@@ -315,11 +315,53 @@ static void test_labels(void **state)
     leann_ctx_free(ctx);
 }
 
+enum { LARGE = 100 << 20 };
+static leann_status make_large(leann_ctx *ctx, void *arg, void **object)
+{
+    volatile char *x = leann_alloc(ctx, LARGE, 1);
+    for (size_t i = 0; x && i < LARGE; i += 4096) x[i] = 1;
+    leann_free((void *)(uintptr_t)x);
+    return x ? make(ctx, arg, object) : LEANN_ENOMEM;
+}
+
+/* The peak of a build of one stage. */
+static uint64_t peak_of(leann_ctx *ctx, leann_status (*with)(leann_ctx *, void *, void **), const char *word)
+{
+    leann_stages *stages;
+    uint32_t number = 5;
+    void *object;
+    leann_rss_reset();
+    assert_int_equal(leann_stages_new(ctx, folder, "abc", &stages), LEANN_OK);
+    leann_stage stage = {word, leann_value_new_map(), with, save, open_number};
+    assert_int_equal(leann_stages_run(stages, ctx, stage, &number, &object), LEANN_OK);
+    uint64_t peak = leann_stages_rss(stages).peak;
+    leann_free(object);
+    leann_stages_free(stages);
+    return peak;
+}
+
+/* A build that takes a stage from the cache has the peak of the one that made it; a stage's peak is not what came before it. */
+static void test_memory(void **state)
+{
+    (void)state;
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    assert_true(peak_of(ctx, make_large, "large") >= LARGE);
+    leann_rss_reset();
+    uint64_t before = leann_rss_now().peak;
+    assert_true(peak_of(ctx, make, "small") < before + LARGE / 2);
+    assert_true(peak_of(ctx, make_large, "large") >= LARGE);
+    assert_int_equal(made, 2);
+    assert_true(peak_of(ctx, make, "small") < before + LARGE / 2);
+    assert_int_equal(made, 2);
+    leann_ctx_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_hits, set_up, tear_down),    cmocka_unit_test_setup_teardown(test_accepted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damaged, set_up, tear_down), cmocka_unit_test_setup_teardown(test_not_kept, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_trim, set_up, tear_down),    cmocka_unit_test_setup_teardown(test_labels, set_up, tear_down)};
+        cmocka_unit_test_setup_teardown(test_trim, set_up, tear_down),    cmocka_unit_test_setup_teardown(test_labels, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
