@@ -49,9 +49,11 @@ typedef struct {
     void (*adc8_list)(const float *table, size_t k, leann_list rows, size_t m, float *out);
     void (*adc4_list)(const float *table, leann_list rows, size_t m, float *out);
     /* Small codebooks (product quantisers). table: out (k) = norm (0 where that is NULL) + alpha <x, c>. nearest: for n rows stride
-     * bytes apart the centroid of least norm - 2 <x, c>, the smaller one of equals, k <= 256; key NULL or (n): that least value. */
+     * bytes apart the centroid of least norm - 2 <x, c>, the smaller one of equals, k <= 256; key NULL or (n): that least value.
+     * below: bit c of out[i] (n) says that norm - 2 <x_i, c> is less than cut[i] (n), k = 64. */
     void (*codebook_table)(leann_codebook book, const float *x, float alpha, float *out);
     void (*codebook_nearest)(leann_codebook book, const float *x, size_t stride, size_t n, uint8_t *code, float *key);
+    void (*codebook_below)(leann_codebook book, const float *x, size_t stride, size_t n, const float *cut, uint64_t *out);
     /* Conversions. */
     void (*f32_from_u8)(const uint8_t *in, float *out, size_t n);
     void (*f32_from_f16)(const uint16_t *in, float *out, size_t n);

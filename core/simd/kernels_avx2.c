@@ -447,6 +447,7 @@ const leann_kernels leann_kernels_avx2 = {
     .adc4_list = adc4_list,
     .codebook_table = leann_codebook_table_avx2,
     .codebook_nearest = leann_codebook_nearest_avx2,
+    .codebook_below = leann_codebook_below_avx2,
     .f32_from_u8 = f32_from_u8,
     .f32_from_f16 = f32_from_f16,
     .f16_from_f32 = f16_from_f32,

@@ -415,6 +415,7 @@ const leann_kernels leann_kernels_avx512 = {
     .adc4_list = adc4_list,
     .codebook_table = leann_codebook_table_avx512,
     .codebook_nearest = leann_codebook_nearest_avx512,
+    .codebook_below = leann_codebook_below_avx512,
     .f32_from_u8 = f32_from_u8,
     .f32_from_f16 = f32_from_f16,
     .f16_from_f32 = f16_from_f32,

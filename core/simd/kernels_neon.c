@@ -377,6 +377,7 @@ const leann_kernels leann_kernels_neon = {
     .adc4_list = adc4_list,
     .codebook_table = leann_codebook_table_neon,
     .codebook_nearest = leann_codebook_nearest_neon,
+    .codebook_below = leann_codebook_below_neon,
     .f32_from_u8 = f32_from_u8,
     .f32_from_f16 = f32_from_f16,
     .f16_from_f32 = f16_from_f32,

@@ -241,6 +241,7 @@ const leann_kernels leann_kernels_scalar = {
     .adc4_list = adc4_list,
     .codebook_table = leann_codebook_table_scalar,
     .codebook_nearest = leann_codebook_nearest_scalar,
+    .codebook_below = leann_codebook_below_scalar,
     .f32_from_u8 = f32_from_u8,
     .f32_from_f16 = f32_from_f16,
     .f16_from_f32 = f16_from_f32,
