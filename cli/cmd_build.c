@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "core/plugin.h"
 #include "datasets/datasets.h"
+#include "eval/provenance.h"
 
 extern const cli_command cli_build;
 

@@ -16,6 +16,7 @@ enum { BLOCK = 256, TILE = 512, PAD = 64, LANES = 16 };
 
 typedef struct {
     leann_rows rows;
+    const uint32_t *ids;  /* of rows; NULL: all */
     const float *anchors; /* (m, d) as given */
     float *padded, *norm; /* (mp, d) and (mp): m rounded up to a multiple of PAD; padding has an infinite norm */
     uint32_t m, mp, *owner;
@@ -68,7 +69,10 @@ static leann_status block(leann_ctx *worker, void *arg, size_t begin, size_t end
     uint32_t(*at)[LANES] = leann_scratch(worker, n * sizeof *at);
     leann_status status = x && c && low && at ? LEANN_OK : LEANN_ENOMEM;
     if (status) goto done;
-    leann_rows_floats(s->rows, (uint32_t)begin, (uint32_t)n, x);
+    if (s->ids)
+        leann_rows_gather(s->rows, s->ids + begin, (uint32_t)n, x);
+    else
+        leann_rows_floats(s->rows, (uint32_t)begin, (uint32_t)n, x);
     memset(x + n * d, 0, (padded - n) * d * sizeof *x);
     memset(at, 0, n * sizeof *at);
     for (size_t i = 0; i < n; i++)
@@ -89,10 +93,11 @@ done:
     return status;
 }
 
-leann_status leann_nearest(leann_ctx *ctx, leann_rows rows, const float *anchors, uint32_t m, uint32_t *owner, float *key)
+leann_status leann_nearest_of(leann_ctx *ctx, leann_rows rows, const uint32_t *ids, uint32_t n, const float *anchors, uint32_t m,
+                              uint32_t *owner, float *key)
 {
     assert(m >= 1 && m <= UINT32_MAX - PAD);
-    nearest s = {rows, anchors, NULL, NULL, m, (uint32_t)up(m, PAD), owner, key};
+    nearest s = {rows, ids, anchors, NULL, NULL, m, (uint32_t)up(m, PAD), owner, key};
     size_t d = rows.d;
     s.padded = leann_alloc(ctx, s.mp, d * sizeof *s.padded);
     s.norm = leann_alloc(ctx, s.mp, sizeof *s.norm);
@@ -100,11 +105,16 @@ leann_status leann_nearest(leann_ctx *ctx, leann_rows rows, const float *anchors
     if (!s.padded || !s.norm) goto done;
     memcpy(s.padded, anchors, m * d * sizeof *anchors);
     for (uint32_t j = 0; j < s.mp; j++) s.norm[j] = j < m ? leann_kernels_get()->norm_f32(anchors + j * d, d) : INFINITY;
-    status = leann_parallel(ctx, rows.n, BLOCK, block, &s);
+    status = leann_parallel(ctx, n, BLOCK, block, &s);
 done:
     leann_free(s.padded);
     leann_free(s.norm);
     return status;
+}
+
+leann_status leann_nearest(leann_ctx *ctx, leann_rows rows, const float *anchors, uint32_t m, uint32_t *owner, float *key)
+{
+    return leann_nearest_of(ctx, rows, NULL, rows.n, anchors, m, owner, key);
 }
 
 void leann_lists_of(const uint32_t *owner, uint32_t n, uint32_t m, uint32_t *list_off, uint32_t *list_ids)

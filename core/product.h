@@ -63,6 +63,9 @@ void leann_oracle_free(leann_oracle *oracle);
  *           |a|² - 2<x, a> in float32: anchors whose keys differ by less than about d 2^-23 |x||a| count as equally near
  *   threads in parallel over fixed blocks of rows */
 leann_status leann_nearest(leann_ctx *ctx, leann_rows rows, const float *anchors, uint32_t m, uint32_t *owner, float *key);
+/* The same for the rows ids (n) only; owner (n), key (n). */
+leann_status leann_nearest_of(leann_ctx *ctx, leann_rows rows, const uint32_t *ids, uint32_t n, const float *anchors, uint32_t m,
+                              uint32_t *owner, float *key);
 
 /* Exact k nearest of each query, ties by id. Float products only filter: every row whose float key, less a proven bound of its
  * rounding error, is within the k-th best so far gets its key in float64, so that no true neighbour can be lost.
@@ -100,8 +103,8 @@ typedef struct {
     bool quiet;        /* no progress */
 } leann_kmeans_options;
 
-/* Lloyd's rounds in L2 from a k-means++ start, empty clusters re-seeded by splitting the largest; fewer distinct rows than k:
- * repeats. Stops early when no assignment changes.
+/* Lloyd's rounds in L2 from a k-means++ start and a few rounds on growing samples; empty clusters re-seeded by splitting the
+ * largest; fewer distinct rows than k: repeats. Stops early when no assignment changes. iterations: rounds on all training rows.
  *   shape   centroids (k, d) out; owner (rows.n) out or NULL: final assignment of all rows; *inertia out or NULL: their sum of
  *           squared distances; k >= 1, rows.n >= 1
  *   errors  ENOMEM; EINTR

@@ -122,8 +122,23 @@ static void codebook_nearest(const leann_kernels *t, const shared *s, leann_list
     }
 }
 
-/* Floats are in [0, 1), scales too; a codebook's 256 multiply-adds a component are counted, and the 10 additions that a component takes in
- * a transform of 1,024. */
+/* The first 64 centroids, and of them the share below a middling cut: one that rounds to the other side moves it by little. */
+static void codebook_below(const leann_kernels *t, const shared *s, leann_list l, float *out)
+{
+    uint64_t *bits = s->sink;
+    float *cut = (float *)s->sink + 2 * s->m;
+    leann_codebook book = s->book;
+    book.k = 64;
+    for (size_t j = 0; j < s->m; j++) cut[j] = -1;
+    for (uint32_t i = 0; i < l.n; i++) {
+        t->codebook_below(book, row_at(&l, i), s->width * sizeof(float), s->m, cut, bits);
+        out[i] = 0;
+        for (size_t j = 0; j < s->m; j++) out[i] += (float)__builtin_popcountll(bits[j]) / 64;
+    }
+}
+
+/* Floats are in [0, 1), scales too; a codebook's 256 (64) multiply-adds a component are counted, and the 10 additions that a component
+ * takes in a transform of 1,024. */
 static const kernel kernels[] = {
     {"l2_f32", FLOATS, l2_f32, 3, 1, 0},
     {"ip_f32", FLOATS, ip_f32, 2, 1, 0},
@@ -134,6 +149,7 @@ static const kernel kernels[] = {
     {"codebook_table", FLOATS, codebook_table, 512, 4, 0},
     {"codebook_nearest", FLOATS, codebook_nearest, 512, 4, 0},
     {"hadamard_f32", FLOATS, hadamard_f32, 10, 0, 0},
+    {"codebook_below", FLOATS, codebook_below, 128, 4, 0},
     {"f16_from_f32", FLOATS, f16_from_f32, 0, 0, 2},
     {"f32_from_f16", HALVES, f32_from_f16, 0, 0, 4},
     {"f32_from_u8", BYTES, f32_from_u8, 0, 0, 4},

@@ -29,7 +29,7 @@ static leann_status pick(leann_ctx *ctx, const leann_dataset *data, uint32_t m, 
 extern const leann_selector_type leann_selector_kmeans;
 const leann_selector_type leann_selector_kmeans = {
     .common = {.name = "kmeans",
-               .revision = 1,
+               .revision = 2,
                .about = "centroids of Lloyd's k-means, or their medoids",
                .source = "Lloyd 1982; start: Arthur & Vassilvitskii 2007",
                .params = table,

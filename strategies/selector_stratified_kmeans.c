@@ -229,7 +229,7 @@ done:
 extern const leann_selector_type leann_selector_stratified_kmeans;
 const leann_selector_type leann_selector_stratified_kmeans = {
     .common = {.name = "stratified-kmeans",
-               .revision = 1,
+               .revision = 2,
                .about = "k-means inside labelled or coarse strata, anchors shared out by size or spread",
                .source = "Neyman 1934; Lloyd 1982",
                .params = table,

@@ -71,6 +71,43 @@ void leann_codebook_nearest_avx2(leann_codebook book, const float *x, size_t str
         }
     }
 }
+
+/* Six rows against 16 centroids at once: 12 sums stay in registers. */
+void leann_codebook_below_avx2(leann_codebook book, const float *x, size_t stride, size_t n, const float *cut, uint64_t *out)
+{
+    enum { MANY = 6, PARTS = 2 };
+    for (size_t i = 0; i < n; i += MANY) {
+        const float *row[MANY];
+        for (size_t r = 0; r < MANY; r++) /* past the end: the last row again */
+            row[r] = (const void *)((const char *)x + (i + r < n ? i + r : n - 1) * stride);
+        for (size_t r = 0; r < MANY && i + r < n; r++) out[i + r] = 0;
+        for (size_t c = 0; c < book.k; c += PARTS * LANES) {
+            __m256 sum[MANY][PARTS];
+#pragma GCC unroll 6
+            for (size_t r = 0; r < MANY; r++)
+#pragma GCC unroll 2
+                for (size_t p = 0; p < PARTS; p++)
+                    sum[r][p] = _mm256_mul_ps(_mm256_loadu_ps(book.norm + c + p * LANES), _mm256_set1_ps(0.5F));
+            const float *column = book.column + c;
+            for (size_t t = 0; t < book.d; t++, column += book.stride) {
+                __m256 low = _mm256_loadu_ps(column), high = _mm256_loadu_ps(column + LANES);
+#pragma GCC unroll 6
+                for (size_t r = 0; r < MANY; r++) {
+                    __m256 value = _mm256_set1_ps(row[r][t]);
+                    sum[r][0] = _mm256_fnmadd_ps(value, low, sum[r][0]);
+                    sum[r][1] = _mm256_fnmadd_ps(value, high, sum[r][1]);
+                }
+            }
+            for (size_t r = 0; r < MANY && i + r < n; r++) {
+                __m256 limit = _mm256_set1_ps(cut[i + r] / 2);
+                for (size_t p = 0; p < PARTS; p++) {
+                    unsigned bits = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(sum[r][p], limit, _CMP_LT_OQ));
+                    out[i + r] |= (uint64_t)bits << (c + p * LANES);
+                }
+            }
+        }
+    }
+}
 #else
 typedef int leann_no_codebook_avx2; /* ISO C wants a declaration */
 #endif

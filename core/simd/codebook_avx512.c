@@ -59,6 +59,39 @@ void leann_codebook_nearest_avx512(leann_codebook book, const float *x, size_t s
         }
     }
 }
+
+/* Six rows against all 64 centroids: 24 sums stay in registers. */
+void leann_codebook_below_avx512(leann_codebook book, const float *x, size_t stride, size_t n, const float *cut, uint64_t *out)
+{
+    enum { MANY = 6, PARTS = 4 };
+    for (size_t i = 0; i < n; i += MANY) {
+        const float *row[MANY];
+        __m512 sum[MANY][PARTS];
+#pragma GCC unroll 6
+        for (size_t r = 0; r < MANY; r++) { /* past the end: the last row again */
+            row[r] = (const void *)((const char *)x + (i + r < n ? i + r : n - 1) * stride);
+#pragma GCC unroll 4
+            for (size_t p = 0; p < PARTS; p++) sum[r][p] = _mm512_mul_ps(_mm512_loadu_ps(book.norm + p * LANES), _mm512_set1_ps(0.5F));
+        }
+        const float *column = book.column;
+        for (size_t t = 0; t < book.d; t++, column += book.stride) {
+            __m512 component[PARTS];
+#pragma GCC unroll 4
+            for (size_t p = 0; p < PARTS; p++) component[p] = _mm512_loadu_ps(column + p * LANES);
+#pragma GCC unroll 6
+            for (size_t r = 0; r < MANY; r++) {
+                __m512 value = _mm512_set1_ps(row[r][t]);
+#pragma GCC unroll 4
+                for (size_t p = 0; p < PARTS; p++) sum[r][p] = _mm512_fnmadd_ps(value, component[p], sum[r][p]);
+            }
+        }
+        for (size_t r = 0; r < MANY && i + r < n; r++) {
+            __m512 limit = _mm512_set1_ps(cut[i + r] / 2);
+            out[i + r] = 0;
+            for (size_t p = 0; p < PARTS; p++) out[i + r] |= (uint64_t)_mm512_cmp_ps_mask(sum[r][p], limit, _CMP_LT_OQ) << (p * LANES);
+        }
+    }
+}
 #else
 typedef int leann_no_codebook_avx512; /* ISO C wants a declaration */
 #endif

@@ -69,6 +69,41 @@ void leann_codebook_nearest_neon(leann_codebook book, const float *x, size_t str
         }
     }
 }
+
+/* Six rows against 16 centroids at once: 24 sums stay in registers. */
+void leann_codebook_below_neon(leann_codebook book, const float *x, size_t stride, size_t n, const float *cut, uint64_t *out)
+{
+    enum { MANY = 6, PARTS = 4 };
+    const uint32x4_t bit = {1, 2, 4, 8};
+    for (size_t i = 0; i < n; i += MANY) {
+        const float *row[MANY];
+        for (size_t r = 0; r < MANY; r++) /* past the end: the last row again */
+            row[r] = (const void *)((const char *)x + (i + r < n ? i + r : n - 1) * stride);
+        for (size_t r = 0; r < MANY && i + r < n; r++) out[i + r] = 0;
+        for (size_t c = 0; c < book.k; c += PARTS * LANES) {
+            float32x4_t sum[MANY][PARTS];
+#pragma GCC unroll 6
+            for (size_t r = 0; r < MANY; r++)
+#pragma GCC unroll 4
+                for (size_t p = 0; p < PARTS; p++) sum[r][p] = vmulq_n_f32(vld1q_f32(book.norm + c + p * LANES), 0.5F);
+            const float *column = book.column + c;
+            for (size_t t = 0; t < book.d; t++, column += book.stride) {
+                float32x4_t component[PARTS];
+#pragma GCC unroll 4
+                for (size_t p = 0; p < PARTS; p++) component[p] = vld1q_f32(column + p * LANES);
+#pragma GCC unroll 6
+                for (size_t r = 0; r < MANY; r++)
+#pragma GCC unroll 4
+                    for (size_t p = 0; p < PARTS; p++) sum[r][p] = vfmsq_n_f32(sum[r][p], component[p], row[r][t]);
+            }
+            for (size_t r = 0; r < MANY && i + r < n; r++)
+                for (size_t p = 0; p < PARTS; p++) {
+                    uint32x4_t less = vcltq_f32(sum[r][p], vdupq_n_f32(cut[i + r] / 2));
+                    out[i + r] |= (uint64_t)vaddvq_u32(vandq_u32(less, bit)) << (c + p * LANES);
+                }
+        }
+    }
+}
 #else
 typedef int leann_no_codebook_neon; /* ISO C wants a declaration */
 #endif

@@ -41,3 +41,18 @@ void leann_codebook_nearest_scalar(leann_codebook book, const float *x, size_t s
         if (key) key[i] = 2 * best;
     }
 }
+
+void leann_codebook_below_scalar(leann_codebook book, const float *x, size_t stride, size_t n, const float *cut, uint64_t *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float *row = (const float *)((const void *)((const char *)x + i * stride));
+        out[i] = 0;
+        for (size_t c = 0; c < book.k; c += LANES) {
+            float sum[LANES];
+            for (size_t l = 0; l < LANES; l++) sum[l] = book.norm[c + l] / 2;
+            for (size_t t = 0; t < book.d; t++)
+                for (size_t l = 0; l < LANES; l++) sum[l] -= row[t] * book.column[t * book.stride + c + l];
+            for (size_t l = 0; l < LANES; l++) out[i] |= (uint64_t)(sum[l] < cut[i] / 2) << (c + l);
+        }
+    }
+}

@@ -58,9 +58,11 @@ typedef struct {
     void (*fastscan)(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
     void (*fastscan8)(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
     /* Small codebooks (product quantisers). table: out (k) = norm (0 where that is NULL) + alpha <x, c>. nearest: for n rows stride
-     * bytes apart the centroid of least norm - 2 <x, c>, the smaller one of equals, k <= 256; key NULL or (n): that least value. */
+     * bytes apart the centroid of least norm - 2 <x, c>, the smaller one of equals, k <= 256; key NULL or (n): that least value.
+     * below: bit c of out[i] (n) says that norm - 2 <x_i, c> is less than cut[i] (n), k = 64. */
     void (*codebook_table)(leann_codebook book, const float *x, float alpha, float *out);
     void (*codebook_nearest)(leann_codebook book, const float *x, size_t stride, size_t n, uint8_t *code, float *key);
+    void (*codebook_below)(leann_codebook book, const float *x, size_t stride, size_t n, const float *cut, uint64_t *out);
     /* Codes of 1, 2 and 4 bits against a query of whole numbers, component j = 256 high[j] + low[j]; d a multiple of 32, at most 65536.
      * With bytes = d bits / 8, component j of a code is the j / bytes-th group of bits, from the lowest, of byte j % bytes. out: the exact
      * sum over j of query times code, rounded to float once. A prefetch covers a row's whole stride: keep beside a code what it needs. */

@@ -510,6 +510,7 @@ const leann_kernels leann_kernels_avx2 = {
     .fastscan = leann_fastscan_avx2,
     .codebook_table = leann_codebook_table_avx2,
     .codebook_nearest = leann_codebook_nearest_avx2,
+    .codebook_below = leann_codebook_below_avx2,
     .ip_i16_u1_list = leann_ip_i16_u1_list_avx2,
     .ip_i16_u2_list = leann_ip_i16_u2_list_avx2,
     .ip_i16_u4_list = leann_ip_i16_u4_list_avx2,

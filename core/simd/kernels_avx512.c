@@ -486,6 +486,7 @@ const leann_kernels leann_kernels_avx512 = {
     .fastscan = leann_fastscan_avx2, /* without VBMI: see kernels.c */
     .codebook_table = leann_codebook_table_avx512,
     .codebook_nearest = leann_codebook_nearest_avx512,
+    .codebook_below = leann_codebook_below_avx512,
     .ip_i16_u1_list = leann_ip_i16_u1_list_avx512,
     .ip_i16_u2_list = leann_ip_i16_u2_list_avx512,
     .ip_i16_u4_list = leann_ip_i16_u4_list_avx512,

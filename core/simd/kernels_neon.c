@@ -384,6 +384,7 @@ const leann_kernels leann_kernels_neon = {
     .fastscan = leann_fastscan_neon,
     .codebook_table = leann_codebook_table_neon,
     .codebook_nearest = leann_codebook_nearest_neon,
+    .codebook_below = leann_codebook_below_neon,
     .ip_i16_u1_list = leann_ip_i16_u1_list_neon,
     .ip_i16_u2_list = leann_ip_i16_u2_list_neon,
     .ip_i16_u4_list = leann_ip_i16_u4_list_neon,

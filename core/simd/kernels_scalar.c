@@ -249,6 +249,7 @@ const leann_kernels leann_kernels_scalar = {
     .fastscan8 = leann_fastscan8_scalar,
     .codebook_table = leann_codebook_table_scalar,
     .codebook_nearest = leann_codebook_nearest_scalar,
+    .codebook_below = leann_codebook_below_scalar,
     .ip_i16_u1_list = leann_ip_i16_u1_list_scalar,
     .ip_i16_u2_list = leann_ip_i16_u2_list_scalar,
     .ip_i16_u4_list = leann_ip_i16_u4_list_scalar,

@@ -31,7 +31,8 @@ static inline const void *leann_list_row(const leann_list *rows, uint32_t i)
 /* codebook_<set>.c */
 #define LEANN_CODEBOOK_SET(set)                                                                                                            \
     void leann_codebook_table_##set(leann_codebook book, const float *x, float alpha, float *out);                                         \
-    void leann_codebook_nearest_##set(leann_codebook book, const float *x, size_t stride, size_t n, uint8_t *code, float *key)
+    void leann_codebook_nearest_##set(leann_codebook book, const float *x, size_t stride, size_t n, uint8_t *code, float *key);            \
+    void leann_codebook_below_##set(leann_codebook book, const float *x, size_t stride, size_t n, const float *cut, uint64_t *out)
 LEANN_CODEBOOK_SET(scalar);
 LEANN_CODEBOOK_SET(avx2);
 LEANN_CODEBOOK_SET(avx512);

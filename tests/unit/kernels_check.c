@@ -499,8 +499,9 @@ static bool codebook_fails(const leann_kernels *t, const data *x, size_t d, size
     enum { ROWS = 7 };
     size_t lanes = (k + 15) / 16 * 16;
     leann_codebook book = {.column = x->table, .d = d, .k = lanes, .stride = lanes};
-    float norm[MAX_K], out[MAX_K], key[ROWS], *norms = (float *)(void *)x->scale_memory.end - lanes;
+    float norm[MAX_K], out[MAX_K], key[ROWS], cut[ROWS], *norms = (float *)(void *)x->scale_memory.end - lanes;
     uint8_t code[ROWS];
+    uint64_t bits[ROWS];
     float *rows = (float *)(void *)x->rows_memory.end - (ROWS - 1) * (d + 1) - d;
     for (size_t c = 0; c < lanes; c++) {
         norm[c] = c < k ? 0 : INFINITY;
@@ -511,16 +512,28 @@ static bool codebook_fails(const leann_kernels *t, const data *x, size_t d, size
     for (size_t j = 0; j < (ROWS - 1) * (d + 1) + d; j++) rows[j] = random_float(true);
     t->codebook_table(book, rows, -2, out);
     t->codebook_nearest(book, rows, (d + 1) * sizeof(float), ROWS, code, key);
+    for (size_t r = 0; r < ROWS; r++) cut[r] = out[r % k]; /* keys of row 0, so that some are equal */
+    if (lanes == 64) t->codebook_below(book, rows, (d + 1) * sizeof(float), ROWS, cut, bits);
     for (size_t r = 0; r < ROWS; r++) {
-        double least = INFINITY;
+        double least = INFINITY, wants[MAX_K];
         size_t at = 0;
         for (size_t c = 0; c < k; c++) {
             double want = (double)norm[c];
             for (size_t j = 0; j < d; j++) want -= 2 * (double)rows[r * (d + 1) + j] * (double)book.column[j * lanes + c];
+            wants[c] = want;
             if (want < least) least = want, at = c;
             if (r > 0 || (double)out[c] == want) continue;
             snprintf(why, KERNELS_WHY, "codebook_table d %zu, k %zu, centroid %zu: %g, not %g", d, k, c, (double)out[c], want);
             return true;
+        }
+        if (lanes == 64) {
+            uint64_t below = 0;
+            for (size_t c = 0; c < k; c++) below |= (uint64_t)(wants[c] < (double)cut[r]) << c;
+            if (bits[r] != below) {
+                snprintf(why, KERNELS_WHY, "codebook_below d %zu, k %zu, row %zu: %llx, not %llx", d, k, r, (unsigned long long)bits[r],
+                         (unsigned long long)below);
+                return true;
+            }
         }
         if (code[r] == at && (double)key[r] == least) continue;
         snprintf(why, KERNELS_WHY, "codebook_nearest d %zu, k %zu, row %zu: %u at %g, not %zu at %g", d, k, r, code[r], (double)key[r], at,
@@ -532,7 +545,7 @@ static bool codebook_fails(const leann_kernels *t, const data *x, size_t d, size
 
 static bool codebooks(const leann_kernels *t, char *why)
 {
-    static const size_t sizes[] = {1, 2, 15, 16, 17, 100, 255, 256};
+    static const size_t sizes[] = {1, 2, 15, 16, 17, 63, 64, 100, 255, 256};
     bool fails = false;
     data x = data_new();
     for (size_t d = 1; d <= 33 && !fails; d++)

@@ -96,6 +96,40 @@ static void threads_agree(void **state)
     free(x);
 }
 
+/* Wide rows and many centroids, by shadows: each owner is the nearest there is, for 1 and 2 threads alike, on samples that grow. */
+static void by_shadows(void **state)
+{
+    (void)state;
+    enum { N = 4000, D = 300, K = 70 };
+    float *x = planted(N, D, 60), *c[2];
+    uint32_t *owner = malloc(N * sizeof *owner);
+    double inertia = 0, sum = 0;
+    for (unsigned t = 0; t < 2; t++) {
+        c[t] = malloc(sizeof(float) * K * D);
+        leann_ctx *ctx = leann_ctx_new(7, t + 1);
+        leann_kmeans_options options = {.k = K, .iterations = 5, .stage = "test", .quiet = true};
+        assert_int_equal(leann_kmeans(ctx, rows_of(x, N, D), options, c[t], owner, &inertia), LEANN_OK);
+        leann_ctx_free(ctx);
+    }
+    assert_memory_equal(c[0], c[1], sizeof(float) * K * D);
+    for (uint32_t i = 0; i < N; i++) {
+        double least = INFINITY, own = 0;
+        for (uint32_t k = 0; k < K; k++) {
+            double key = 0;
+            for (uint32_t j = 0; j < D; j++) key += pow((double)x[i * D + j] - (double)c[0][k * D + j], 2);
+            least = fmin(least, key);
+            if (k == owner[i]) own = key;
+        }
+        assert_true(own <= least * (1 + 1e-5));
+        sum += own;
+    }
+    assert_true(fabs(sum - inertia) < 1e-4 * sum);
+    free(x);
+    free(c[0]);
+    free(c[1]);
+    free(owner);
+}
+
 static void equal_rows(void **state)
 {
     leann_ctx *ctx = *state;
@@ -172,6 +206,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(finds_clusters, begin, end),
         cmocka_unit_test_setup_teardown(lloyd_rests, begin, end),
         cmocka_unit_test(threads_agree),
+        cmocka_unit_test(by_shadows),
         cmocka_unit_test_setup_teardown(equal_rows, begin, end),
         cmocka_unit_test_setup_teardown(few_distinct, begin, end),
         cmocka_unit_test_setup_teardown(tiny, begin, end),
