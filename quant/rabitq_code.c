@@ -87,7 +87,7 @@ static void pack_plane(unsigned bits, unsigned from, uint32_t width, const uint8
 static void unpack_plane(unsigned bits, unsigned from, uint32_t width, const uint8_t *code, uint8_t *component)
 {
     uint32_t bytes = leann_rabitq_bytes(bits, width);
-    for (uint32_t j = 0; j < width; j++) component[j] |= (uint8_t)((code[j % bytes] >> (bits * (j / bytes)) & ((1u << bits) - 1)) << from);
+    for (uint32_t j = 0; j < width; j++) component[j] |= (uint8_t)(((unsigned)code[j % bytes] >> (bits * (j / bytes)) & ((1u << bits) - 1)) << from);
 }
 
 void leann_rabitq_pack(unsigned bits, uint32_t width, const uint8_t *component, uint8_t *code)

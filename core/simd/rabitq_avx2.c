@@ -32,6 +32,7 @@ INLINE int32_t fold(__m256i sum)
 
 INLINE void ip_rows(int bits, const int8_t *high, const int8_t *low, const uint8_t *const row[ROWS], size_t bytes, float out[ROWS])
 {
+    const size_t planes = 8u / (unsigned)bits;
     const __m256i plane = _mm256_set1_epi8((char)((1 << bits) - 1)), ones = _mm256_set1_epi16(1);
     __m256i high_sum[ROWS], low_sum[ROWS], part[ROWS], high_part[ROWS], low_part[ROWS];
 #pragma GCC unroll 2
@@ -43,7 +44,7 @@ INLINE void ip_rows(int bits, const int8_t *high, const int8_t *low, const uint8
             high_part[r] = low_part[r] = _mm256_setzero_si256();
         }
 #pragma GCC unroll 8
-        for (size_t p = 0; p < 8u / (unsigned)bits; p++) {
+        for (size_t p = 0; p < planes; p++) {
             __m256i upper = chunk(high + p * bytes + i, bytes - i), lower = chunk(low + p * bytes + i, bytes - i);
 #pragma GCC unroll 2
             for (int r = 0; r < ROWS; r++) {

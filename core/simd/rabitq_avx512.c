@@ -32,6 +32,7 @@ INLINE __m128i fold(const __m512i acc[ROWS])
 /* Four rows of `bytes` bytes. */
 INLINE __m128 ip_rows(unsigned bits, const int8_t *high, const int8_t *low, const uint8_t *const row[ROWS], size_t bytes)
 {
+    const size_t planes = 8 / bits;
     const __m512i plane = _mm512_set1_epi8((char)((1u << bits) - 1));
     __m512i high_sum[ROWS], low_sum[ROWS], part[ROWS];
 #pragma GCC unroll 4
@@ -41,7 +42,7 @@ INLINE __m128 ip_rows(unsigned bits, const int8_t *high, const int8_t *low, cons
 #pragma GCC unroll 4
         for (int r = 0; r < ROWS; r++) part[r] = _mm512_maskz_loadu_epi8(mask, row[r] + i);
 #pragma GCC unroll 8
-        for (size_t p = 0; p < 8 / bits; p++) {
+        for (size_t p = 0; p < planes; p++) {
             __m512i upper = _mm512_maskz_loadu_epi8(mask, high + p * bytes + i), lower = _mm512_maskz_loadu_epi8(mask, low + p * bytes + i);
 #pragma GCC unroll 4
             for (int r = 0; r < ROWS; r++) {

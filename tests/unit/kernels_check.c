@@ -580,7 +580,7 @@ static bool small_codes_fail(small_code_kernel *kernel, unsigned bits, size_t d,
             const uint8_t *row = base + (by_ids ? ids[i] : i) * stride;
             int64_t want = 0;
             for (size_t j = 0; j < d; j++)
-                want += (256 * high[j] + low[j]) * (int64_t)(row[j % bytes] >> (bits * (j / bytes)) & ((1u << bits) - 1));
+                want += (256 * high[j] + low[j]) * (int64_t)((unsigned)row[j % bytes] >> (bits * (j / bytes)) & ((1u << bits) - 1));
             fails = out[i] != (float)want || out[32] != 7.0F;
             if (fails)
                 snprintf(why, KERNELS_WHY, "codes of %u bits, d %zu, row %u of %u: %.9g, not %.9g", bits, d, i, n, (double)out[i],
