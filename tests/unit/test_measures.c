@@ -83,6 +83,7 @@ static void save(leann_ctx *ctx, const char *results, const char *name, unsigned
         for (uint32_t j = 0; j < K; j++) r.ids[q * K + j] = data->neighbors[q * data->gt_k + j];
         r.work[q * LEANN_RESULT_WORK] = 10 * q;
         r.work[q * LEANN_RESULT_WORK + 2] = ef;
+        r.work[q * LEANN_RESULT_WORK + 9] = 3;
         r.work[q * LEANN_RESULT_WORK + 6] = q + 1 == Q ? 16000000 : (q + 1) * 1000000;   /* the last query is slow */
         for (uint32_t p = 0; p < 3; p++) r.times_ns[p * Q + q] = (p + 1) * 1000000 * ef; /* passes take 1, 2, 3 ms a query times ef */
     }
@@ -144,6 +145,7 @@ static void test_rows(void **state)
     assert_true(isnan(leann_table_get(t, ok, "p999_ms")));
     near(leann_table_get(t, ok, "dist_comps"), 35);
     near(leann_table_get(t, ok, "fetches"), 1);
+    near(leann_table_get(t, ok, "pages"), 3);
     near(leann_table_get(t, ok, "stage0_p50_ms"), 4.5);
     near(leann_table_get(t, ok, "stage0_ms"), 5.5);
     near(leann_table_get(t, ok, "ratio_vectors"), 80.0 / (N * 4));
