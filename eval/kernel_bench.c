@@ -77,6 +77,7 @@ KERNEL(sq4_l2_list, t->sq4_l2_list(s->q, s->scale, l, s->d, out))
 KERNEL(sq4_ip_list, t->sq4_ip_list(s->q, l, s->d, out))
 KERNEL(adc8_list, t->adc8_list(s->table, 256, l, s->m, out))
 KERNEL(adc4_list, t->adc4_list(s->table, l, s->m, out))
+KERNEL(at_most, EACH_ROW(out[i] = (float)t->at_most(row, (uint32_t)s->d, 0.01F, s->sink))) /* one in a hundred */
 KERNEL(codebook_table,
        EACH_ROW(for (size_t j = 0; j < s->m; j++) t->codebook_table(s->book, (const float *)row + j * s->width, -2, s->sink);
                 out[i] = ((const float *)s->sink)[i]))
@@ -121,6 +122,7 @@ static const kernel kernels[] = {
     {"norm_f32", FLOATS, norm_f32, 2, 1, 0},
     {"l2_f32_list", FLOATS, l2_f32_list, 3, 1, 0},
     {"ip_f32_list", FLOATS, ip_f32_list, 2, 1, 0},
+    {"at_most", FLOATS, at_most, 1, 0, 0},
     {"codebook_table", FLOATS, codebook_table, 512, 4, 0},
     {"codebook_nearest", FLOATS, codebook_nearest, 512, 4, 0},
     {"f16_from_f32", FLOATS, f16_from_f32, 0, 0, 2},

@@ -218,6 +218,16 @@ static uint32_t crc32c(uint32_t crc, const void *data, size_t bytes)
     return ~crc;
 }
 
+static uint32_t at_most(const float *key, uint32_t n, float cut, uint32_t *index)
+{
+    uint32_t some = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        index[some] = i;
+        some += !(key[i] > cut);
+    }
+    return some;
+}
+
 const leann_kernels leann_kernels_scalar = {
     .name = "scalar",
     .l2_f32 = l2_f32,
@@ -241,6 +251,7 @@ const leann_kernels leann_kernels_scalar = {
     .adc4_list = adc4_list,
     .fastscan = leann_fastscan_scalar,
     .fastscan8 = leann_fastscan8_scalar,
+    .at_most = at_most,
     .codebook_table = leann_codebook_table_scalar,
     .codebook_nearest = leann_codebook_nearest_scalar,
     .f32_from_u8 = f32_from_u8,

@@ -455,6 +455,33 @@ static bool fastscans(const leann_kernels *t, char *why)
     return !fails;
 }
 
+/* ---- selection */
+
+static bool selection(const leann_kernels *t, char *why)
+{
+    enum { MOST = 200 };
+    guarded key_memory = guarded_new(MOST * sizeof(float)), index_memory = guarded_new(MOST * sizeof(uint32_t));
+    bool fails = false;
+    for (uint32_t n = 0; n <= MOST && !fails; n++)
+        for (uint32_t one_in = 1; one_in < 60 && !fails; one_in = one_in * 3 + 1) {
+            float *key = (float *)(void *)key_memory.end - n;
+            uint32_t *index = (uint32_t *)(void *)index_memory.end - n, want = 0;
+            for (uint32_t i = 0; i < n; i++) key[i] = random_bits() % one_in ? 5 : (float)(random_bits() % 3);
+            if (n > 20) key[n / 2] = NAN, key[n / 3] = INFINITY, key[n / 4] = -INFINITY;
+            uint32_t some = t->at_most(key, n, 1, index);
+            for (uint32_t i = 0; i < n; i++)
+                if (!(key[i] > 1)) {
+                    fails |= want >= some || index[want] != i;
+                    want++;
+                }
+            fails |= some != want || t->at_most(key, n, INFINITY, index) != n;
+            if (fails) snprintf(why, KERNELS_WHY, "at_most of %u, one in %u: %u found, not %u, or others", n, one_in, some, want);
+        }
+    guarded_free(key_memory);
+    guarded_free(index_memory);
+    return !fails;
+}
+
 /* ---- codebooks: small integers, so that sums are exact and ties are common */
 
 static bool codebook_fails(const leann_kernels *t, const data *x, size_t d, size_t k, char *why)
@@ -653,6 +680,7 @@ const kernels_check kernels_checks[] = {
     {"pairs", pairs},
     {"bytes", bytes},
     {"fast scans", fastscans},
+    {"selection", selection},
     {"codebooks", codebooks},
     {"float16 widening", widening},
     {"float16 narrowing", narrowing},
