@@ -128,6 +128,7 @@ typedef struct {
     const uint32_t *list_off;
     const float *bias; /* |r|² + 2<a, r> under L2, 0 under inner product: made at load by leann_quantizer_bias */
     leann_space space;
+    const uint8_t *packed; /* the same codes as the type's pack lays them out, or NULL */
 } leann_codes;
 struct leann_quantizer_type {
     leann_plugin common;
@@ -139,6 +140,9 @@ struct leann_quantizer_type {
      * Plain: key = |q - x̂|² or -<q, x̂>. Residual: key = base[owner] + bias[i] - 2<q, r_i>, one look-up table a query; spans then
      * must be runs inside one list, with owner = that list. */
     leann_scorer *(*prepare)(const leann_quantizer *self, leann_ctx *ctx, const leann_codes *codes, const float *q, const float *base);
+    /* A second layout of all codes, made at build and load for the scorers of runs: *packed on the heap, the caller's; NULL where nothing
+     * is won by it. Keys do not depend on it. The member may be NULL. */
+    leann_status (*pack)(leann_ctx *ctx, const leann_quantizer *self, const leann_codes *codes, uint8_t **packed);
     leann_status (*save)(const leann_quantizer *self, leann_writer *w);
     leann_status (*open)(leann_ctx *ctx, const leann_reader *r, uint32_t d, const void *params, leann_quantizer **out);
     void (*free)(leann_quantizer *self);

@@ -32,7 +32,9 @@ typedef struct {
 static leann_status codes_build(leann_ctx *ctx, const leann_dataset *data, leann_stages *stages, leann_index *index)
 {
     leann_coding coding = {.rows = data->train, .quantizer = ((const codes_params *)index->params)->quantizer};
-    return leann_coded_make(ctx, stages, &coding, &((codes *)index)->coded);
+    leann_coded *coded = &((codes *)index)->coded;
+    leann_status status = leann_coded_make(ctx, stages, &coding, coded);
+    return status == LEANN_OK ? leann_coded_pack(ctx, coded) : status;
 }
 
 static leann_status codes_save(const leann_index *index, leann_writer *w)
@@ -43,7 +45,9 @@ static leann_status codes_save(const leann_index *index, leann_writer *w)
 static leann_status codes_open(leann_ctx *ctx, leann_reader *r, leann_index *index)
 {
     const codes_params *p = index->params;
-    return leann_coded_open(ctx, r, p->quantizer, index->d, index->space, NULL, index->n, false, &((codes *)index)->coded);
+    leann_coded *coded = &((codes *)index)->coded;
+    leann_status status = leann_coded_open(ctx, r, p->quantizer, index->d, index->space, NULL, index->n, false, coded);
+    return status == LEANN_OK ? leann_coded_pack(ctx, coded) : status;
 }
 
 static void codes_free(leann_index *index)
@@ -66,12 +70,10 @@ static leann_status codes_search(const leann_plan *plan, leann_ctx *ctx, const f
     if (keep > n) keep = n;
     uint64_t start = leann_now_ns();
     leann_scorer *scorer = leann_coded_scorer(ctx, &self->coded, q, NULL);
-    leann_hit *hit = leann_scratch(ctx, keep * sizeof *hit);
-    if (!scorer || !hit) return leann_ctx_status(ctx);
     leann_topk top;
-    leann_topk_start(&top, hit, keep);
+    if (!scorer || !leann_topk_start(&top, ctx, keep)) return leann_ctx_status(ctx);
     leann_scan_all(ctx, scorer, n, &top);
-    leann_topk_sort(&top);
+    leann_hit *hit = leann_topk_sort(&top);
     leann_ctx_work(ctx)->stage_ns[1] += leann_now_ns() - start;
     return leann_rerank(ctx, plan, q, hit, top.n, k, ids, key, found);
 }
