@@ -13,7 +13,7 @@
 
 extern const cli_command cli_bench_run;
 
-enum { INTERRUPTED = 130 }; /* what a shell says of a program that Ctrl-C ended */
+enum { SOME_FAILED = 3, INTERRUPTED = 130 }; /* 130: what a shell says of a program that Ctrl-C ended */
 
 /* ---- progress ------------------------------------------------------------------------------------------------------------------ */
 
@@ -225,6 +225,7 @@ static void print_summary(cli *c, const leann_run *run, const leann_run_summary 
         return;
     }
     printf("%s: %u points measured, %u failed, %u from before", run->folder, sum->measured, sum->failed, sum->skipped);
+    if (run->sweep->left_outs) printf(", %u cells or points left out by constraints (--dry-run names them)", run->sweep->left_outs);
     if (sum->interrupted) printf(", %u left: interrupted, run it again to go on", run->todo - sum->measured - sum->failed);
     printf("; took %s\n", clock_of(seconds, sum->seconds));
 }
@@ -246,6 +247,7 @@ static leann_status run_sweep(cli *c, leann_ctx *ctx)
     } else if (!(status = leann_run_go(ctx, run, heard, &s, &sum))) {
         wipe(&s);
         print_summary(c, run, &sum);
+        if (sum.failed + run->failed > 0) c->exit_code = SOME_FAILED;
         if (sum.interrupted) c->exit_code = INTERRUPTED;
     }
     wipe(&s);
@@ -285,8 +287,9 @@ const cli_command cli_bench_run = {
     "\n"
     "SWEEP is a stem of eval/sweeps/ or a path. Points that are done are skipped, so a stopped run goes on where it was. A cell that "
     "fails,\n"
-    "crashes or meets a limit is a row with its error, tried again with --retry, --force or a higher limit. Ctrl-C stops after the\n"
-    "query in hand; a second one stops at once. Keys of --only: method, data, seed, k, target_recall and any parameter\n"
+    "crashes or meets a limit is a row with its error, tried again with --retry, --force or a higher limit; the exit code is 3 then.\n"
+    "Ctrl-C stops after the query in hand; a second one stops at once. Keys of --only: method, data, seed, k, target_recall and any "
+    "parameter\n"
     "(selector, build.anchors, query.probes, …).\n",
     1,
     1,

@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "core/plugin.h"
 #include "datasets/datasets.h"
+#include "eval/provenance.h"
 
 extern const cli_command cli_build;
 
@@ -26,6 +27,7 @@ static leann_status read_config(cli *c, leann_value **out)
 typedef struct {
     leann_ledger ledger, predicted;
     double seconds;
+    uint64_t peak; /* bytes resident at most, the mapped rows of the data set among them */
     leann_value *stages, *facts;
 } built;
 
@@ -58,6 +60,7 @@ static leann_status build(cli *c, const leann_dataset *data, const leann_value *
     leann_rows rows = data->train;
     leann_status status = leann_method_predict(c->ctx, rows.n, rows.d, rows.type, rows.space, config, &out->predicted);
     if (!status) status = leann_stages_new(c->ctx, cli_text(c, "cache"), data->sha, &stages);
+    if (!status) leann_stages_accept(stages, leann_program(), 0);
     uint64_t start = leann_now_ns();
     if (!status) status = leann_method_build(c->ctx, data, config, stages, &index);
     out->seconds = (double)(leann_now_ns() - start) * 1e-9;
@@ -66,6 +69,7 @@ static leann_status build(cli *c, const leann_dataset *data, const leann_value *
         out->stages = leann_stages_report(stages);
         status = leann_index_save(c->ctx, index, path);
     }
+    out->peak = leann_process_bytes("VmHWM");
     if (!status) status = read_ledger(c->ctx, path, &out->ledger);
     leann_index_free(index);
     leann_stages_free(stages);
@@ -81,6 +85,7 @@ static void print_json(const leann_dataset *data, const char *path, built *b)
     leann_value_set(v, "seconds", leann_value_new_real(b->seconds));
     leann_value_set(v, "bytes", leann_value_new_int((int64_t)leann_ledger_total(&b->ledger)));
     leann_value_set(v, "predicted_bytes", leann_value_new_int((int64_t)leann_ledger_total(&b->predicted)));
+    leann_value_set(v, "peak_rss_mb", leann_value_new_real((double)b->peak * 1e-6));
     leann_value_set(v, "stages", leann_value_keep(b->stages));
     leann_value_set(v, "facts", leann_value_keep(b->facts));
     cli_print_json(v);
@@ -108,6 +113,7 @@ static void print_text(const leann_dataset *data, const char *path, const built 
         double value = leann_value_real(leann_value_entry(b->facts, i, &name), 0);
         printf("  %-20s %.6g\n", name, value);
     }
+    printf("  %-20s %s\n", "peak memory", cli_bytes(size, (double)b->peak));
 }
 
 /* Before hours of work: the folder takes a file, and what lies there already is an index, never somebody's data. */

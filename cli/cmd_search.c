@@ -5,10 +5,12 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "core/plugin.h"
 #include "datasets/datasets.h"
+#include "eval/provenance.h"
 #include "eval/recall.h"
 
 extern const cli_command cli_search;
@@ -19,6 +21,7 @@ typedef struct {
     float *dist;   /* (n, k) */
     leann_work *work;
     uint64_t *ns;  /* (n) */
+    uint64_t peak; /* bytes resident at most until the last answer: measuring recall afterwards reads rows of the data set */
     double recall; /* NaN where the data set has no ground truth that deep */
 } answers;
 
@@ -39,6 +42,7 @@ static leann_status search_all(cli *c, const leann_dataset *data, const leann_pl
         a->ns[i] = leann_now_ns() - start;
         cli_progress("search", i + 1, a->n);
     }
+    a->peak = leann_process_bytes("VmHWM");
     return status;
 }
 
@@ -74,13 +78,14 @@ static double percentile_ms(const answers *a, double share) /* of ns, sorted */
 
 static leann_value *summary_value(const answers *a)
 {
-    static const char *const names[] = {"dist_comps", "hops", "fetches", "recomputes", "encoder_calls", "cache_hits"};
+    static const char *const names[] = {"dist_comps", "hops", "fetches", "recomputes", "encoder_calls", "cache_hits", "pages"};
+    enum { COUNTS = sizeof names / sizeof names[0] };
     leann_value *v = leann_value_new_map();
-    double sums[6] = {0}, total_ns = 0;
+    double sums[COUNTS] = {0}, total_ns = 0;
     for (uint32_t i = 0; i < a->n; i++) {
         const leann_work *w = a->work + i;
-        const uint64_t counts[6] = {w->dist_comps, w->hops, w->fetches, w->recomputes, w->encoder_calls, w->cache_hits};
-        for (int j = 0; j < 6; j++) sums[j] += (double)counts[j];
+        const uint64_t counts[COUNTS] = {w->dist_comps, w->hops, w->fetches, w->recomputes, w->encoder_calls, w->cache_hits, w->pages};
+        for (int j = 0; j < COUNTS; j++) sums[j] += (double)counts[j];
         total_ns += (double)a->ns[i];
     }
     leann_value_set(v, "queries", leann_value_new_int(a->n));
@@ -91,7 +96,8 @@ static leann_value *summary_value(const answers *a)
     leann_value_set(v, "p95_ms", leann_value_new_real(percentile_ms(a, 0.95)));
     leann_value_set(v, "p99_ms", leann_value_new_real(percentile_ms(a, 0.99)));
     leann_value_set(v, "qps", leann_value_new_real(total_ns > 0 ? a->n / (total_ns * 1e-9) : 0));
-    for (int j = 0; j < 6; j++) leann_value_set(v, names[j], leann_value_new_real(sums[j] / a->n));
+    leann_value_set(v, "peak_rss_mb", leann_value_new_real((double)a->peak * 1e-6));
+    for (int j = 0; j < COUNTS; j++) leann_value_set(v, names[j], leann_value_new_real(sums[j] / a->n));
     return v;
 }
 
@@ -124,7 +130,7 @@ static void print_answers(const answers *a)
 
 static void print_text(const answers *a, const leann_value *summary)
 {
-    static const char *const work[] = {"dist_comps", "hops", "fetches", "recomputes", "encoder_calls"};
+    static const char *const work[] = {"dist_comps", "hops", "fetches", "recomputes", "encoder_calls", "pages"};
     printf("%" PRIu32 " queries, k = %" PRIu32 ", one thread\n", a->n, a->k);
     if (isnan(a->recall))
         printf("  recall      not known: the data set has no ground truth for k = %" PRIu32 "\n", a->k);
@@ -137,7 +143,7 @@ static void print_text(const answers *a, const leann_value *summary)
     printf("  per query  ");
     for (size_t j = 0; j < sizeof work / sizeof work[0]; j++)
         printf("%s %.1f %s", j ? "," : "", leann_value_real(leann_value_get(summary, work[j]), 0), work[j]);
-    putchar('\n');
+    printf("\n  memory      %.1f MB resident at most\n", leann_value_real(leann_value_get(summary, "peak_rss_mb"), 0));
 }
 
 static void print_all(cli *c, answers *a)
@@ -156,6 +162,14 @@ static void print_all(cli *c, answers *a)
     leann_value_free(summary);
 }
 
+/* Recall and re-ranking would be of other rows than the index answers from. */
+static leann_status check_same_rows(cli *c, const leann_index *index, const leann_dataset *data)
+{
+    if (!index->data_sha[0] || !data->sha[0] || strcmp(index->data_sha, data->sha) == 0) return LEANN_OK;
+    return leann_fail(c->ctx, LEANN_EINVAL, "%s was built from other rows than those of %s: their sha256 is %.12s…, not %.12s…",
+                      cli_word(c, 0), cli_word(c, 1), index->data_sha, data->sha);
+}
+
 static leann_status run(cli *c)
 {
     leann_dataset *data = NULL;
@@ -164,6 +178,7 @@ static leann_status run(cli *c)
     answers a = {.k = (uint32_t)cli_int(c, "k")};
     leann_status status = leann_index_open(c->ctx, cli_word(c, 0), &index);
     if (!status) status = leann_dataset_open(c->ctx, cli_word(c, 1), &data);
+    if (!status) status = check_same_rows(c, index, data);
     if (!status && data->test.n == 0) status = leann_fail(c->ctx, LEANN_EINVAL, "%s has no queries (no rows in test)", cli_word(c, 1));
     if (!status) status = leann_plan_new(c->ctx, index, cli_text(c, "query"), &data->train, &plan);
     if (!status) {

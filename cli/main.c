@@ -1,7 +1,9 @@
-/* main.c – the program `leann`: finds the command, runs it, prints what failed. Exit codes: 0 done, 1 failed, 2 wrong usage.
+/* main.c – the program `leann`: finds the command, runs it, prints what failed. Exit codes: 0 done, 1 failed, 2 wrong usage; of
+ * `bench run` also 3, all is done but some points failed (their rows say why), and 130, stopped by Ctrl-C with what is done kept.
  *
  * SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
+#include "core/simd/kernels.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -70,12 +72,32 @@ static int unknown_command(int argc, char **argv, bool help)
     return 2;
 }
 
+/* A result at another level than the one asked for would be taken for what it is not. */
+static bool level_runs_here(void)
+{
+    const char *wish = getenv("LEANN_ISA");
+    if (!wish || !*wish || leann_kernels_named(wish)) return true;
+    fprintf(stderr, "leann: LEANN_ISA is '%s', but this machine runs", wish);
+    const char *between = " ";
+    for (const char *const *name = leann_kernels_best_first; *name; name++) {
+        if (!leann_kernels_named(*name)) continue;
+        fprintf(stderr, "%s%s", between, *name);
+        between = ", ";
+    }
+    fprintf(stderr, "\n");
+    return false;
+}
+
 static int run_command(const cli_command *command, int argc, char **argv)
 {
     cli c = {.command = command};
     int end = cli_parse(&c, argc, argv);
     if (end) {
         c.exit_code = end - 1;
+        goto done;
+    }
+    if (!level_runs_here()) {
+        c.exit_code = 2;
         goto done;
     }
     c.ctx = leann_ctx_new((uint64_t)cli_int(&c, "seed"), (unsigned)cli_int(&c, "threads"));

@@ -2,7 +2,7 @@
  *
  * The layout is in container.h. It is canonical: names, sizes and order of the sections fix every offset, so the reader accepts
  * exactly what the writer would have written and nothing else; gaps, overlaps and hidden bytes cannot be stated. Writing costs one
- * pass, opening another (one CRC-32C of each 1 MiB block, in parallel).
+ * pass, opening another (one CRC-32C of each 1 MiB block, in parallel); blocks of pages are let go once they are checked.
  *
  * Source: Castagnoli, Bräuer & Herrmann 1993 (the polynomial of CRC-32C).
  *
@@ -23,7 +23,9 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "index files are little-endian and mapped as they are");
 
-enum { VERSION = 1, BLOCK = 1 << 20, ALIGN = 64, LARGE_ALIGN = 4096, MAX_SECTIONS = 1024, NAME = 24, TYPES = LEANN_BYTES + 1 };
+#define PARTS ".parts" /* ends the name of the section that divides the one before it */
+
+enum { VERSION = 1, BLOCK = 1 << 20, ALIGN = 64, LARGE_ALIGN = 4096, MAX_SECTIONS = 1024, NAME = 24, TYPES = LEANN_PAGES + 1 };
 
 typedef struct { /* as on disk */
     char magic[8];
@@ -57,9 +59,9 @@ static uint64_t align_to(uint64_t position, uint64_t unit)
     return (position + unit - 1) / unit * unit;
 }
 
-static uint64_t place(uint64_t position, uint64_t bytes)
+static uint64_t place(uint64_t position, uint64_t bytes, bool pages)
 {
-    return align_to(position, bytes >= BLOCK ? LARGE_ALIGN : ALIGN);
+    return align_to(position, pages || bytes >= BLOCK ? LARGE_ALIGN : ALIGN);
 }
 
 static uint64_t blocks_of(uint64_t bytes)
@@ -84,14 +86,35 @@ void leann_ledger_begin(leann_ledger *ledger)
     *ledger = (leann_ledger){.bytes[LEANN_PART_META] = sizeof(header), .position = sizeof(header)};
 }
 
-void leann_ledger_add(leann_ledger *ledger, leann_part part, uint64_t bytes)
+static void add_section(leann_ledger *ledger, uint64_t bytes, bool pages)
 {
-    uint64_t offset = place(ledger->position, bytes);
+    uint64_t offset = place(ledger->position, bytes, pages);
     ledger->bytes[LEANN_PART_META] += offset - ledger->position;
-    ledger->bytes[part] += bytes;
     ledger->position = offset + bytes;
     ledger->sections++;
     ledger->blocks += blocks_of(bytes);
+}
+
+void leann_ledger_add(leann_ledger *ledger, leann_part part, uint64_t bytes)
+{
+    add_section(ledger, bytes, false);
+    ledger->bytes[part] += bytes;
+}
+
+static void add_pages(leann_ledger *ledger, const leann_share *share, uint32_t shares)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < shares; i++) {
+        ledger->bytes[share[i].part] += share[i].bytes;
+        bytes += share[i].bytes;
+    }
+    add_section(ledger, bytes, true);
+}
+
+void leann_ledger_add_pages(leann_ledger *ledger, const leann_share *share, uint32_t shares)
+{
+    add_pages(ledger, share, shares);
+    leann_ledger_add(ledger, LEANN_PART_META, shares * sizeof *share);
 }
 
 void leann_ledger_end(leann_ledger *ledger)
@@ -119,9 +142,9 @@ static bool name_is_fine(const char name[NAME]) /* 1 … 23 of the set, then NUL
 struct leann_writer {
     leann_ctx *ctx;
     leann_draft draft;
-    leann_status status; /* a writer that failed once writes no more */
-    uint64_t position;
-    entry *entries; /* (MAX_SECTIONS) */
+    leann_status status;     /* a writer that failed once writes no more */
+    uint64_t position, left; /* left: bytes that the last section still lacks */
+    entry *entries;          /* (MAX_SECTIONS) */
     uint32_t sections;
     uint32_t *crcs; /* (room) of all blocks so far */
     size_t blocks, room;
@@ -204,15 +227,16 @@ static leann_status check_section(leann_writer *w, const char *name, leann_part 
     return LEANN_OK;
 }
 
-static leann_status add(leann_writer *w, const char *name, leann_part part, leann_dtype type, uint64_t rows, uint64_t stride,
-                        const char *data)
+static leann_status begin(leann_writer *w, const char *name, leann_part part, leann_dtype type, uint64_t rows, uint64_t stride)
 {
+    assert(w->left == 0); /* the section before has been ended */
     leann_status status = check_section(w, name, part, type, rows, stride);
     if (status != LEANN_OK) return status;
     uint64_t bytes = rows * stride, blocks = blocks_of(bytes);
     status = reserve_blocks(w, blocks);
-    if (status == LEANN_OK) status = write_padding(w, place(w->position, bytes));
-    entry *e = &w->entries[w->sections];
+    if (status == LEANN_OK) status = write_padding(w, place(w->position, bytes, type == LEANN_PAGES));
+    if (status != LEANN_OK) return status;
+    entry *e = &w->entries[w->sections++];
     *e = (entry){.type = (uint8_t)type,
                  .part = (uint8_t)part,
                  .blocks = (uint32_t)blocks,
@@ -220,23 +244,67 @@ static leann_status add(leann_writer *w, const char *name, leann_part part, lean
                  .stride = stride,
                  .offset = w->position,
                  .bytes = bytes};
-    memcpy(e->name, name, strlen(name));
-    for (uint64_t done = 0; done < bytes && status == LEANN_OK;) { /* by blocks: the checksum finds them in the cache */
-        size_t n = bytes - done < BLOCK ? (size_t)(bytes - done) : BLOCK;
-        w->crcs[w->blocks++] = leann_crc32c(0, data + done, n);
-        status = leann_draft_write(&w->draft, w->position + done, data + done, n);
-        done += n;
+    memcpy(e->name, name, strnlen(name, NAME));
+    w->left = bytes;
+    return LEANN_OK;
+}
+
+leann_status leann_writer_begin(leann_writer *w, const char *name, leann_part part, leann_dtype type, uint64_t rows, uint64_t stride)
+{
+    if (w->status == LEANN_OK) w->status = begin(w, name, part, type, rows, stride);
+    return w->status;
+}
+
+/* Up to the end of a block at a time: its checksum goes on where the last piece left it. */
+static leann_status put(leann_writer *w, const char *data, uint64_t bytes)
+{
+    const entry *e = &w->entries[w->sections - 1];
+    if (bytes > w->left)
+        return leann_fail(w->ctx, LEANN_EINVAL, "%s: section %s takes %ju bytes, but %ju more are given", w->draft.path, e->name,
+                          (uintmax_t)e->bytes, (uintmax_t)(bytes - w->left));
+    leann_status status = LEANN_OK;
+    while (bytes > 0 && status == LEANN_OK) {
+        uint64_t at = (e->bytes - w->left) % BLOCK, room = BLOCK - at;
+        size_t n = bytes < room ? (size_t)bytes : (size_t)room;
+        if (at == 0) w->crcs[w->blocks++] = 0;
+        w->crcs[w->blocks - 1] = leann_crc32c(w->crcs[w->blocks - 1], data, n);
+        status = leann_draft_write(&w->draft, w->position, data, n);
+        w->position += n;
+        w->left -= n;
+        data += n;
+        bytes -= n;
     }
-    w->position += bytes;
-    w->sections++;
     return status;
+}
+
+leann_status leann_writer_put(leann_writer *w, const void *data, uint64_t bytes)
+{
+    if (w->status == LEANN_OK) w->status = put(w, data, bytes);
+    return w->status;
+}
+
+leann_status leann_writer_end(leann_writer *w)
+{
+    if (w->status == LEANN_OK && w->left > 0)
+        w->status = leann_fail(w->ctx, LEANN_EINVAL, "%s: section %s lacks %ju of its bytes", w->draft.path,
+                               w->entries[w->sections - 1].name, (uintmax_t)w->left);
+    return w->status;
 }
 
 leann_status leann_writer_add(leann_writer *w, const char *name, leann_part part, leann_dtype type, uint64_t rows, uint64_t stride,
                               const void *data)
 {
-    if (w->status == LEANN_OK) w->status = add(w, name, part, type, rows, stride, data);
-    return w->status;
+    leann_status status = leann_writer_begin(w, name, part, type, rows, stride);
+    if (status == LEANN_OK) status = leann_writer_put(w, data, rows * stride);
+    return status == LEANN_OK ? leann_writer_end(w) : status;
+}
+
+leann_status leann_writer_share(leann_writer *w, const leann_share *share, uint32_t shares)
+{
+    char name[NAME + sizeof PARTS];
+    if (w->status != LEANN_OK) return w->status;
+    snprintf(name, sizeof name, "%s" PARTS, w->entries[w->sections - 1].name);
+    return leann_writer_add(w, name, LEANN_PART_META, LEANN_U64, shares, sizeof *share, share);
 }
 
 static leann_status finish(leann_writer *w)
@@ -259,7 +327,7 @@ static leann_status finish(leann_writer *w)
 
 leann_status leann_writer_commit(leann_writer *w)
 {
-    if (w->status == LEANN_OK) w->status = finish(w);
+    if (leann_writer_end(w) == LEANN_OK) w->status = finish(w);
     return w->status;
 }
 
@@ -267,6 +335,7 @@ leann_status leann_writer_commit(leann_writer *w)
 
 struct leann_reader {
     atomic_uint holders;
+    int fd;
     char *path;
     const char *base; /* the map */
     uint64_t bytes;
@@ -332,7 +401,7 @@ static leann_status check_entry(leann_ctx *ctx, const leann_reader *r, uint32_t 
     if (__builtin_mul_overflow(e->rows, e->stride, &bytes) || bytes != e->bytes || e->stride % leann_dtype_bytes(e->type) != 0)
         return leann_fail(ctx, LEANN_EFORMAT, "%s: section %s of %ju bytes cannot be %ju rows of %ju bytes of %s", r->path, e->name,
                           (uintmax_t)e->bytes, (uintmax_t)e->rows, (uintmax_t)e->stride, leann_dtype_word(e->type));
-    uint64_t offset = place(position, bytes);
+    uint64_t offset = place(position, bytes, e->type == LEANN_PAGES);
     if (e->offset != offset)
         return leann_fail(ctx, LEANN_EFORMAT, "%s: section %s is at %ju, not at %ju behind the one before", r->path, e->name,
                           (uintmax_t)e->offset, (uintmax_t)offset);
@@ -381,6 +450,7 @@ static leann_status check_blocks(leann_ctx *ctx, void *arg, size_t begin, size_t
         for (uint64_t b = first > begin ? first : begin; b < end && b < first + r->entries[i].blocks; b++) {
             uint64_t at = (b - first) * BLOCK, n = s->bytes - at < BLOCK ? s->bytes - at : BLOCK;
             uint32_t crc = leann_crc32c(0, (const char *)s->data + at, n);
+            if (s->type == LEANN_PAGES) madvise((void *)(uintptr_t)((const char *)s->data + at), n, MADV_DONTNEED);
             if (crc != r->crcs[b])
                 return leann_fail(ctx, LEANN_EFORMAT, "%s is damaged: section %s, bytes %ju to %ju, checksum %08x, stated %08x", r->path,
                                   s->name, (uintmax_t)at, (uintmax_t)(at + n), crc, r->crcs[b]);
@@ -392,30 +462,43 @@ static leann_status check_blocks(leann_ctx *ctx, void *arg, size_t begin, size_t
 static leann_status map_file(leann_ctx *ctx, leann_reader *r)
 {
     struct stat about;
-    leann_status status = LEANN_OK;
-    int fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer must not hold us up */
-    if (fd < 0 || fstat(fd, &about) != 0) {
-        status = leann_fail_errno(ctx, "cannot open %s", r->path);
-        goto done;
-    }
+    r->fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer must not hold us up */
+    if (r->fd < 0 || fstat(r->fd, &about) != 0) return leann_fail_errno(ctx, "cannot open %s", r->path);
     uint64_t least = sizeof(header) + directory_bytes(0, 0);
-    if (!S_ISREG(about.st_mode)) {
-        status = leann_fail(ctx, LEANN_EFORMAT, "%s is not a regular file", r->path);
-    } else if ((uint64_t)about.st_size < least) {
-        status = leann_fail(ctx, LEANN_EFORMAT, "%s is no leann index: %jd bytes, the least is %ju", r->path, (intmax_t)about.st_size,
-                            (uintmax_t)least);
-    } else {
-        void *map = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (map == MAP_FAILED) {
-            status = leann_fail_errno(ctx, "cannot map %s", r->path);
-        } else {
-            r->base = map;
-            r->bytes = (uint64_t)about.st_size;
-        }
-    }
-done:
-    if (fd >= 0) close(fd);
-    return status;
+    if (!S_ISREG(about.st_mode)) return leann_fail(ctx, LEANN_EFORMAT, "%s is not a regular file", r->path);
+    if ((uint64_t)about.st_size < least)
+        return leann_fail(ctx, LEANN_EFORMAT, "%s is no leann index: %jd bytes, the least is %ju", r->path, (intmax_t)about.st_size,
+                          (uintmax_t)least);
+    void *map = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, r->fd, 0);
+    if (map == MAP_FAILED) return leann_fail_errno(ctx, "cannot map %s", r->path);
+    r->base = map;
+    r->bytes = (uint64_t)about.st_size;
+    return LEANN_OK;
+}
+
+/* The shares of section i, which are the section behind it; NULL unless they add up to it. Their checksum has been found right. */
+static const leann_share *shares_of(const leann_reader *r, uint32_t i, uint32_t *n)
+{
+    const leann_section *s = &r->sections[i], *parts = s + 1;
+    size_t length = strlen(s->name);
+    if (i + 1 == r->head->sections || strncmp(parts->name, s->name, length) != 0 || strcmp(parts->name + length, PARTS) != 0) return NULL;
+    if (parts->type != LEANN_U64 || parts->stride != sizeof(leann_share) || parts->rows == 0 || parts->rows > LEANN_PARTS) return NULL;
+    const leann_share *share = parts->data;
+    uint64_t left = s->bytes;
+    for (uint64_t j = 0; j < parts->rows; left -= share[j++].bytes)
+        if (share[j].part >= LEANN_PARTS || (j > 0 && share[j].part <= share[j - 1].part) || share[j].bytes > left) return NULL;
+    *n = (uint32_t)parts->rows;
+    return left == 0 ? share : NULL;
+}
+
+static leann_status check_shares(leann_ctx *ctx, const leann_reader *r)
+{
+    uint32_t n;
+    for (uint32_t i = 0; i < r->head->sections; i++)
+        if (r->sections[i].type == LEANN_PAGES && !shares_of(r, i, &n))
+            return leann_fail(ctx, LEANN_EFORMAT, "%s: section %s is of pages, but no %s" PARTS " behind it says what their %ju bytes are",
+                              r->path, r->sections[i].name, r->sections[i].name, (uintmax_t)r->sections[i].bytes);
+    return LEANN_OK;
 }
 
 leann_status leann_reader_open(leann_ctx *ctx, const char *path, leann_reader **out)
@@ -424,6 +507,7 @@ leann_status leann_reader_open(leann_ctx *ctx, const char *path, leann_reader **
     leann_reader *r = leann_alloc(ctx, 1, sizeof *r);
     if (!r) return LEANN_ENOMEM;
     atomic_init(&r->holders, 1);
+    r->fd = -1;
     r->path = leann_format(ctx, "%s", path);
     leann_status status = r->path ? map_file(ctx, r) : LEANN_ENOMEM;
     if (status == LEANN_OK) status = check_header(ctx, r);
@@ -431,6 +515,7 @@ leann_status leann_reader_open(leann_ctx *ctx, const char *path, leann_reader **
     r->sections = leann_alloc(ctx, r->head->sections, sizeof *r->sections);
     status = r->sections ? check_directory(ctx, r) : LEANN_ENOMEM;
     if (status == LEANN_OK) status = leann_parallel(ctx, r->blocks, 16, check_blocks, r);
+    if (status == LEANN_OK) status = check_shares(ctx, r);
 done:
     if (status == LEANN_OK)
         *out = r;
@@ -448,6 +533,7 @@ leann_reader *leann_reader_keep(leann_reader *r)
 void leann_reader_free(leann_reader *r)
 {
     if (!r || atomic_fetch_sub(&r->holders, 1) > 1) return;
+    if (r->fd >= 0) close(r->fd);
     if (r->base) munmap((void *)(uintptr_t)r->base, r->bytes);
     leann_free(r->path);
     leann_free(r->sections);
@@ -486,12 +572,30 @@ leann_status leann_reader_need(leann_ctx *ctx, const leann_reader *r, const char
     return LEANN_OK;
 }
 
+void leann_reader_release(const leann_section *section)
+{
+    uintptr_t page = LARGE_ALIGN, begin = (uintptr_t)section->data / page * page, end = (uintptr_t)section->data + section->bytes;
+    madvise((void *)begin, end - begin, MADV_DONTNEED); /* neighbours in the first and last page just come back */
+}
+
 void leann_reader_ledger(const leann_reader *r, leann_ledger *out)
 {
     leann_ledger_begin(out);
-    for (uint32_t i = 0; i < r->head->sections; i++) leann_ledger_add(out, r->sections[i].part, r->sections[i].bytes);
+    for (uint32_t i = 0; i < r->head->sections; i++) {
+        uint32_t n;
+        if (r->sections[i].type == LEANN_PAGES) {
+            const leann_share *share = shares_of(r, i, &n);
+            add_pages(out, share, n);
+        } else
+            leann_ledger_add(out, r->sections[i].part, r->sections[i].bytes);
+    }
     leann_ledger_end(out);
     assert(leann_ledger_total(out) == r->bytes);
+}
+
+int leann_reader_file(const leann_reader *r)
+{
+    return r->fd;
 }
 
 const char *leann_reader_path(const leann_reader *r)

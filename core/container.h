@@ -2,11 +2,14 @@
  *
  *   offset 0   header, 64 bytes: magic "LEANNIDX", u32 version, u32 flags (0), u64 file bytes, u64 directory offset,
  *              u64 directory bytes, u32 sections, u32 zero, u64 zero, u32 zero, u32 CRC32C of the 60 bytes before
- *   then       sections, each at a multiple of 64 (4096 when it holds >= 1 MiB), padding zero
+ *   then       sections, each at a multiple of 64 (4096 when it holds >= 1 MiB, or pages), padding zero
  *   last       directory: for each section one 64-byte entry – char name[24], u8 dtype, u8 part, u16 zero, u32 blocks,
  *              u64 rows, u64 stride, u64 offset, u64 bytes – then all block CRC32Cs (one a 1 MiB), then the CRC32C of the directory
  *
  * All little-endian. The ledger of a file adds up to its size exactly: headers, directory and padding are LEANN_PART_META.
+ * Pages (LEANN_PAGES, 4 KiB each) are for reading one by one past the map: what is checked of them at opening does not stay resident.
+ * A section of pages may hold several parts at once, so it is followed by <name>.parts (parts, 2) u64: each part in it, ascending, and
+ * its bytes, which add up to the section.
  * Stages of a build are kept in the same container.
  *
  * SPDX-License-Identifier: MIT */
@@ -38,9 +41,14 @@ typedef struct {
     uint64_t blocks;
 } leann_ledger;
 uint64_t leann_ledger_total(const leann_ledger *ledger);
+/* Of a section of pages. As on disk. */
+typedef struct {
+    uint64_t part, bytes;
+} leann_share;
 /* Prediction: what the writer would do. begin, then the sections in the order in which save writes them, then end. */
 void leann_ledger_begin(leann_ledger *ledger);
 void leann_ledger_add(leann_ledger *ledger, leann_part part, uint64_t bytes);
+void leann_ledger_add_pages(leann_ledger *ledger, const leann_share *share, uint32_t shares);
 void leann_ledger_end(leann_ledger *ledger);
 
 /* ---- writing ---------------------------------------------------------------------------------------------------------- */
@@ -51,6 +59,12 @@ leann_status leann_writer_new(leann_ctx *ctx, const char *path, leann_writer **o
 /* One section of rows * stride bytes. name: at most 23 of [a-z0-9_.-], unique in the file. */
 leann_status leann_writer_add(leann_writer *w, const char *name, leann_part part, leann_dtype type, uint64_t rows, uint64_t stride,
                               const void *data);
+/* The same piece by piece, for what is not in memory at once: begin, pieces of any size in order, end. LEANN_PAGES: then the shares. */
+leann_status leann_writer_begin(leann_writer *w, const char *name, leann_part part, leann_dtype type, uint64_t rows, uint64_t stride);
+leann_status leann_writer_put(leann_writer *w, const void *data, uint64_t bytes);
+leann_status leann_writer_end(leann_writer *w); /* EINVAL unless rows * stride bytes were put */
+/* How the section of pages just written divides among parts. */
+leann_status leann_writer_share(leann_writer *w, const leann_share *share, uint32_t shares);
 /* Directory, header, fsync, rename, fsync of the folder. On failure the old file under path is untouched. */
 leann_status leann_writer_commit(leann_writer *w);
 void leann_writer_free(leann_writer *w); /* uncommitted: removes the temporary file */
@@ -64,7 +78,7 @@ typedef struct {
     leann_part part;
     leann_dtype type;
     uint64_t rows, stride, bytes, offset;
-    const void *data; /* mapped, read-only, aligned as above; lives as long as the reader */
+    const void *data; /* mapped, read-only, aligned as above; lives as long as the reader. What is read of it becomes resident */
 } leann_section;
 
 /* Maps the file and checks everything: magic, version, size, header, directory, overlaps, overflows, padding and all checksums.
@@ -76,8 +90,12 @@ size_t leann_reader_sections(const leann_reader *r);
 const leann_section *leann_reader_at(const leann_reader *r, size_t i);
 const leann_section *leann_reader_find(const leann_reader *r, const char *name); /* NULL when absent */
 /* The section, refused unless it has exactly that type, rows and stride. */
-leann_status leann_reader_need(leann_ctx *ctx, const leann_reader *r, const char *name, leann_dtype type, uint64_t rows,
-                               uint64_t stride, const void **data);
+leann_status leann_reader_need(leann_ctx *ctx, const leann_reader *r, const char *name, leann_dtype type, uint64_t rows, uint64_t stride,
+                               const void **data);
+/* The section's bytes are not needed for a while: they leave resident memory, and come back from the file when they are read. */
+void leann_reader_release(const leann_section *section);
+/* The file itself, for reading a section at its offset instead of through the map; the reader's own. */
+int leann_reader_file(const leann_reader *r);
 void leann_reader_ledger(const leann_reader *r, leann_ledger *out);
 const char *leann_reader_path(const leann_reader *r);
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "core/ctx_inside.h"
@@ -31,7 +32,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
-enum { ALIGN = 64, FIRST_BLOCK = 1 << 16, MAX_THREADS = 1024 };
+enum { ALIGN = 64, HUGE_PAGE = 2 << 20, LARGE = 4 << 20, FIRST_BLOCK = 1 << 16, MAX_THREADS = 1024 };
 static const uint64_t PROGRESS_NS = 100 * 1000 * 1000;
 
 struct ctx_block {
@@ -74,6 +75,7 @@ void leann_ctx_free(leann_ctx *ctx)
 {
     if (!ctx) return;
     ctx_pool_free(ctx->pool);
+    ctx_ring_free(ctx->ring);
     for (ctx_block *block = ctx->bottom, *next; block; block = next) {
         next = block->next;
         ASAN_UNPOISON_MEMORY_REGION(block->base, block->size);
@@ -110,6 +112,13 @@ uint64_t leann_now_ns(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int64_t leann_date_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 /* ---- errors ------------------------------------------------------------------------------------------------------------ */
@@ -196,10 +205,15 @@ bool leann_ctx_cancelled(const leann_ctx *ctx)
 
 /* ---- memory ------------------------------------------------------------------------------------------------------------ */
 
+/* Large blocks begin on a huge page and ask for them: a walk that jumps about in hundreds of megabytes else misses the TLB at every row. */
 static void *aligned(size_t bytes)
 {
     void *p;
-    if (bytes > PTRDIFF_MAX || posix_memalign(&p, ALIGN, bytes ? bytes : 1) != 0) return NULL;
+    bool large = bytes >= LARGE;
+    if (bytes > PTRDIFF_MAX || posix_memalign(&p, large ? HUGE_PAGE : ALIGN, bytes ? bytes : 1) != 0) return NULL;
+#ifdef MADV_HUGEPAGE
+    if (large) madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* may be refused: small pages work too */
+#endif
     return p;
 }
 
@@ -420,13 +434,15 @@ size_t leann_dtype_bytes(leann_dtype type)
     case LEANN_I8:
     case LEANN_BYTES:
         return 1;
+    case LEANN_PAGES:
+        return 4096;
     }
     return 0;
 }
 
 const char *leann_dtype_word(leann_dtype type)
 {
-    static const char *const word[] = {"f32", "u8", "i8", "f16", "u16", "u32", "u64", "bytes"};
+    static const char *const word[] = {"f32", "u8", "i8", "f16", "u16", "u32", "u64", "bytes", "pages"};
     return (unsigned)type < sizeof word / sizeof *word ? word[type] : "unknown";
 }
 

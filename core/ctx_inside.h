@@ -1,4 +1,4 @@
-/* ctx_inside.h – the fields of a context, for core/ctx.c and core/pool.c only.
+/* ctx_inside.h – the fields of a context, for core/ctx.c, core/pool.c and core/pages.c only.
  *
  * A context is a root (made by leann_ctx_new) or a worker's child (made by the pool of a root). Children share the root's cancel
  * flag and progress call; everything else is their own, and what they counted is added to the root's when a job ends.
@@ -22,6 +22,7 @@ typedef struct {
 
 typedef struct ctx_block ctx_block; /* of scratch, defined in ctx.c */
 typedef struct ctx_pool ctx_pool;   /* of workers, defined in pool.c */
+typedef struct ctx_ring ctx_ring;   /* of page reads, defined in pages.c */
 
 struct leann_ctx {
     leann_ctx *root;       /* itself for a root */
@@ -44,10 +45,12 @@ struct leann_ctx {
     bool progress_ended;               /* the last call said done = total … */
     char progress_what[CTX_FACT_NAME]; /* … of this stage */
     ctx_pool *pool;                    /* root: NULL before the first parallel job */
+    ctx_ring *ring;                    /* NULL before the first batch of page reads */
 };
 
 leann_ctx *ctx_make(leann_ctx *root, uint64_t seed, unsigned threads); /* root NULL: makes a root */
 void ctx_fact_put(leann_ctx *ctx, const char *name, double value, size_t chunk);
 void ctx_pool_free(ctx_pool *pool); /* NULL is fine */
+void ctx_ring_free(ctx_ring *ring); /* NULL is fine */
 
 #endif

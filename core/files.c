@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,7 +27,7 @@ leann_status leann_draft_open(leann_ctx *ctx, const char *path, leann_draft *out
         leann_free(out->temporary);
         out->temporary = leann_format(ctx, "%s.tmp-%ld-%u", path, (long)getpid(), atomic_fetch_add(&serial, 1));
         if (!out->temporary) break;
-        out->fd = open(out->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        out->fd = open(out->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (out->fd >= 0) return LEANN_OK;
         if (errno != EEXIST) break;
     }
@@ -37,6 +38,23 @@ leann_status leann_draft_open(leann_ctx *ctx, const char *path, leann_draft *out
     return status;
 }
 
+leann_status leann_draft_spool(leann_ctx *ctx, leann_draft *out)
+{
+    const char *folder = getenv("TMPDIR");
+    char *path = leann_format(ctx, "%s/leann-spool", folder && *folder ? folder : "/var/tmp");
+    leann_status status = path ? leann_draft_open(ctx, path, out) : LEANN_ENOMEM;
+    leann_free(path);
+    if (status != LEANN_OK) return status;
+    if (unlink(out->temporary) != 0) {
+        status = leann_fail_errno(ctx, "cannot unlink %s", out->temporary);
+        leann_draft_drop(out);
+        return status;
+    }
+    leann_free(out->temporary);
+    out->temporary = NULL;
+    return LEANN_OK;
+}
+
 leann_status leann_draft_write(leann_draft *draft, uint64_t offset, const void *data, size_t bytes)
 {
     const char *from = data;
@@ -45,7 +63,7 @@ leann_status leann_draft_write(leann_draft *draft, uint64_t offset, const void *
             return leann_fail(draft->ctx, LEANN_EIO, "%s: offset %ju is too large", draft->path, (uintmax_t)offset);
         ssize_t n = pwrite(draft->fd, from, bytes, (off_t)offset);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return leann_fail_errno(draft->ctx, "cannot write %zu bytes at %ju of %s", bytes, (uintmax_t)offset, draft->temporary);
+        if (n < 0) return leann_fail_errno(draft->ctx, "cannot write %zu bytes at %ju of %s", bytes, (uintmax_t)offset, draft->path);
         from += n;
         offset += (uint64_t)n;
         bytes -= (size_t)n;
@@ -177,6 +195,25 @@ leann_status leann_folder_make(leann_ctx *ctx, const char *path)
     }
     leann_free(part);
     return status;
+}
+
+/* ---- what comes with the program ----------------------------------------------------------------------------------------- */
+
+bool leann_shipped_find(const char *name, char *path, size_t size)
+{
+    static const char *const inside[] = {"", "/share/leann"};
+    char folder[4096];
+    snprintf(path, size, "%s", name);
+    if (access(path, R_OK) == 0) return true;
+    ssize_t length = readlink("/proc/self/exe", folder, sizeof folder - 1);
+    folder[length > 0 ? length : 0] = '\0';
+    for (char *slash; (slash = strrchr(folder, '/'));) {
+        *slash = '\0';
+        for (size_t i = 0; i < sizeof inside / sizeof *inside; i++)
+            if (snprintf(path, size, "%s%s/%s", folder, inside[i], name) < (int)size && access(path, R_OK) == 0) return true;
+    }
+    snprintf(path, size, "%s", name);
+    return false;
 }
 
 /* ---- packed ids -------------------------------------------------------------------------------------------------------------- */

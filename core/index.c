@@ -4,11 +4,12 @@
  * they answer in keys leaves here as distances: sqrt(key) under L2, key / 2 = 1 - cos under angular, the key itself under inner product.
  *
  * File: the section "manifest" (canonical JSON: format, method, revisions of every plug-in named, build parameters, n, d, space, dtype,
- * seed), then the method's sections.
+ * seed, sha256 of the rows), then the method's sections.
  *
  * SPDX-License-Identifier: MIT */
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/plugin.h"
@@ -116,7 +117,7 @@ static void add_revision(leann_ctx *ctx, leann_value *map, const char *kind, con
 static void add_revisions(leann_ctx *ctx, leann_value *map, const leann_param *table, const void *params)
 {
     for (const leann_param *p = table; p && p->name; p++) {
-        if (p->type != LEANN_P_PLUGIN) continue;
+        if (p->type != LEANN_P_PLUGIN || leann_param_left_out(p, params)) continue;
         const leann_choice *choice = (const void *)((const char *)params + p->offset);
         if (!choice->plugin) continue;
         add_revision(ctx, map, p->words, choice->plugin);
@@ -143,6 +144,56 @@ leann_status leann_method_revisions(leann_ctx *ctx, const leann_value *config, c
     leann_params_free(type->common.params, params);
     return status;
 }
+
+/* ---- labels -------------------------------------------------------------------------------------------------------------------- */
+
+/* *sha: made with the first labels. */
+static leann_status add_labels(leann_ctx *ctx, const leann_param *table, const void *params, const leann_dataset *data, leann_sha **sha)
+{
+    leann_status status = LEANN_OK;
+    for (const leann_param *p = table; p && p->name && !status; p++) {
+        const void *field = (const char *)params + p->offset;
+        if (p->type == LEANN_P_PLUGIN && ((const leann_choice *)field)->plugin)
+            status = add_labels(ctx, ((const leann_choice *)field)->plugin->params, ((const leann_choice *)field)->params, data, sha);
+        const char *name = p->type == LEANN_P_TEXT && p->words ? *(const char *const *)field : NULL;
+        if (!name || !*name) continue;
+        const uint32_t *label;
+        uint32_t count;
+        if ((status = data->labels(data, ctx, name, &label, &count))) break;
+        if (!*sha && !(*sha = leann_sha_new())) return leann_fail(ctx, LEANN_ENOMEM, "no memory for a checksum of labels");
+        leann_sha_add(*sha, label, data->train.n * sizeof *label);
+    }
+    return status;
+}
+
+static leann_status sum_labels(leann_ctx *ctx, const leann_param *table, const void *params, const leann_dataset *data, char hex[65])
+{
+    leann_sha *sha = NULL;
+    char unused[65];
+    hex[0] = 0;
+    leann_status status = data->labels ? add_labels(ctx, table, params, data, &sha) : LEANN_OK;
+    if (sha) leann_sha_end(sha, status ? unused : hex);
+    return status;
+}
+
+leann_status leann_choice_labels(leann_ctx *ctx, leann_choice choice, const leann_dataset *data, char hex[65])
+{
+    return sum_labels(ctx, choice.plugin->params, choice.params, data, hex);
+}
+
+leann_status leann_method_labels(leann_ctx *ctx, const leann_value *config, const leann_dataset *data, char hex[65])
+{
+    const leann_method_type *type;
+    void *params;
+    hex[0] = 0;
+    leann_status status = read_config(ctx, config, &type, &params);
+    if (status) return status;
+    status = sum_labels(ctx, type->common.params, params, data, hex);
+    leann_params_free(type->common.params, params);
+    return status;
+}
+
+/* ---- opening older files --------------------------------------------------------------------------------------------------------- */
 
 /* The plug-in of "selector kmeans", or NULL where this program has none of that name. */
 static const leann_plugin *plugin_named(const char *name)
@@ -177,6 +228,9 @@ static leann_status check_revisions(leann_ctx *ctx, const char *path, const lean
 
 /* ---- the manifest ------------------------------------------------------------------------------------------------------------- */
 
+/* Stands for rows that have no name: as long as one, so that a file's size does not depend on it. */
+static const char no_sha[] = "0000000000000000000000000000000000000000000000000000000000000000";
+
 static char *manifest_text(leann_ctx *ctx, const leann_index *index)
 {
     leann_value *manifest = leann_value_new_map(), *revisions = leann_value_new_map();
@@ -191,6 +245,7 @@ static char *manifest_text(leann_ctx *ctx, const leann_index *index)
     leann_value_set(manifest, "space", leann_value_new_text(leann_space_word(index->space)));
     leann_value_set(manifest, "dtype", leann_value_new_text(leann_dtype_word(index->source_type)));
     leann_value_set(manifest, "seed", leann_value_new_int((int64_t)index->seed)); /* two's complement past 2^63 */
+    leann_value_set(manifest, "train_sha256", leann_value_new_text(index->data_sha[0] ? index->data_sha : no_sha));
     char *text = leann_value_json(manifest, true, 0);
     leann_value_free(manifest);
     if (!text) leann_fail(ctx, LEANN_ENOMEM, "no memory for a manifest");
@@ -236,6 +291,13 @@ static leann_status read_manifest(leann_ctx *ctx, const leann_reader *r, leann_v
     return leann_fail(ctx, LEANN_EFORMAT, "%s: the manifest's format is %lld, which no program wrote", path, (long long)format);
 }
 
+/* Only what is a sha256 is taken for one. */
+static void keep_sha(leann_index *index, const char *sha)
+{
+    bool is_one = strlen(sha) == sizeof no_sha - 1 && strspn(sha, "0123456789abcdef") == sizeof no_sha - 1 && strcmp(sha, no_sha) != 0;
+    snprintf(index->data_sha, sizeof index->data_sha, "%s", is_one ? sha : "");
+}
+
 /* Fills the common part of an index from a manifest; type and params are set by the caller. */
 static leann_status fill_from_manifest(leann_ctx *ctx, const char *path, const leann_value *manifest, leann_index *index)
 {
@@ -249,6 +311,7 @@ static leann_status fill_from_manifest(leann_ctx *ctx, const char *path, const l
     index->n = (uint32_t)n;
     index->d = (uint32_t)d;
     index->seed = (uint64_t)leann_value_int(leann_value_get(manifest, "seed"), 0);
+    keep_sha(index, leann_value_text(leann_value_get(manifest, "train_sha256"), "")); /* older files have none */
     return LEANN_OK;
 }
 
@@ -368,6 +431,7 @@ leann_status leann_method_build(leann_ctx *ctx, const leann_dataset *data, const
     index->source_type = data->train.type;
     index->space = data->train.space;
     index->seed = leann_ctx_seed(ctx);
+    keep_sha(index, data->sha);
     leann_ctx_facts_clear(ctx); /* those of an earlier build are none of this one's */
     size_t mark = leann_scratch_mark(ctx);
     if (type->check) status = type->check(ctx, index->n, index->d, index->space, params);

@@ -59,7 +59,7 @@ void leann_ctx_on_progress(leann_ctx *ctx, leann_progress_fn fn, void *arg);
 
 /* ---- rows ------------------------------------------------------------------------------------------------------ */
 
-typedef enum { LEANN_F32 = 0, LEANN_U8, LEANN_I8, LEANN_F16, LEANN_U16, LEANN_U32, LEANN_U64, LEANN_BYTES } leann_dtype;
+typedef enum { LEANN_F32 = 0, LEANN_U8, LEANN_I8, LEANN_F16, LEANN_U16, LEANN_U32, LEANN_U64, LEANN_BYTES, LEANN_PAGES } leann_dtype;
 typedef enum { LEANN_L2 = 0, LEANN_ANGULAR, LEANN_IP } leann_space;
 
 size_t leann_dtype_bytes(leann_dtype type); /* of one element */
@@ -85,7 +85,8 @@ typedef struct {
     uint64_t recomputes;    /* fetches that ran an encoder (or stood for one: replay) */
     uint64_t encoder_calls; /* batches given to an encoder */
     uint64_t cache_hits;
-    uint64_t stage_ns[3];   /* measured inside the search: 0 anchors or graph, 1 codes, 2 exact re-rank */
+    uint64_t pages;       /* pages of 4 KiB read from a file by the search itself, not through a map */
+    uint64_t stage_ns[3]; /* measured inside the search: 0 anchors or graph, 1 codes, 2 exact re-rank */
 } leann_work;
 
 /* ---- indexes ---------------------------------------------------------------------------------------------------- */
@@ -99,7 +100,9 @@ typedef struct leann_plan leann_plan;
  *   errors  EINVAL bad config, n = 0, NaN, Inf, parameters that do not fit n or d; ENOTFOUND an unknown plug-in; EFORMAT config is no
  *           YAML; EUNSUPPORTED; ELIMIT; ENOMEM; EINTR
  *   threads uses ctx's workers; the same seed gives the same bytes for any number of them
- *   rows    are copied or coded as the method needs; the caller may free them afterwards */
+ *   rows    are copied or coded as the method needs; the caller may free them afterwards
+ * `leann build` opens, plans and searches through this header; it builds by the call inside this one (leann_method_build in core/plugin.h),
+ * which takes a data set: labels that a selector may group by, and stages of the build kept in a cache. The index is the same. */
 leann_status leann_index_build(leann_ctx *ctx, leann_rows rows, const char *config, leann_index **out);
 
 /* Writes the index atomically: a temporary file in the same folder, fsync, rename, fsync of the folder.
@@ -119,12 +122,13 @@ const char *leann_index_config(const leann_index *index);
 
 /* Fixes query parameters for many searches.
  *   query   YAML or JSON text of the method's query parameters, or NULL for the defaults: {ef_search: 64, rerank: 100}
- *   source  the rows the index was built from, for exact re-ranking by the `replay` fetcher; NULL: no exact vectors at hand
+ *   source  the rows the index was built from, for exact re-ranking by the `replay` fetcher; NULL: no exact vectors at hand. That they
+ *           are those rows is not checked beyond their shape and space: bare rows have no name (`leann search` compares the sha256 of
+ *           data sets)
  *   errors  EINVAL a bad parameter, a re-rank without source, a source of another shape; EFORMAT query is no YAML; ENOTFOUND an unknown
  *           fetcher; ENOMEM
  *   threads a plan is immutable: any number of contexts may search it at once. index and source must outlive it. */
-leann_status leann_plan_new(leann_ctx *ctx, const leann_index *index, const char *query, const leann_rows *source,
-                            leann_plan **out);
+leann_status leann_plan_new(leann_ctx *ctx, const leann_index *index, const char *query, const leann_rows *source, leann_plan **out);
 void leann_plan_free(leann_plan *plan);
 
 /* The k nearest of each query row, as the method judges.
@@ -132,8 +136,8 @@ void leann_plan_free(leann_plan *plan);
  *   units   dist: Euclidean distance, 1 - cosine, or minus the inner product; approximate where answers come from codes
  *   errors  EINVAL k = 0, k > n, wrong dimension, NaN or Inf in a query, zero query (angular); EIO a fetch failed; ENOMEM; EINTR
  *   threads one context each */
-leann_status leann_search(const leann_plan *plan, leann_ctx *ctx, leann_rows queries, uint32_t k, uint32_t *ids,
-                          float *dist, leann_work *work);
+leann_status leann_search(const leann_plan *plan, leann_ctx *ctx, leann_rows queries, uint32_t k, uint32_t *ids, float *dist,
+                          leann_work *work);
 
 #ifdef __cplusplus
 }

@@ -30,6 +30,9 @@ static const char *article_of(leann_value_kind kind)
 
 static leann_status wrong_type(leann_ctx *ctx, const char *where, const leann_param *p, const leann_value *v, const char *wanted)
 {
+    if (leann_value_type(v) == LEANN_V_NULL && p->preset)
+        return leann_fail(ctx, LEANN_EINVAL, "%s of %s is null, but must be %s; leave it out for its default, %s", p->name, where, wanted,
+                          p->preset);
     char *shown = leann_value_json(v, false, 0);
     leann_status status = leann_fail(ctx, LEANN_EINVAL, "%s of %s is %.60s, %s, but must be %s", p->name, where, shown ? shown : "?",
                                      article_of(leann_value_type(v)), wanted);
@@ -198,9 +201,14 @@ static leann_status unknown_name(leann_ctx *ctx, const char *where, const leann_
     return leann_fail(ctx, LEANN_EINVAL, "unknown parameter '%.60s' of %s; it has %s", given, where, all);
 }
 
+static bool has_preset(const leann_param *p)
+{
+    return p->preset && strcmp(p->preset, "none-given") != 0;
+}
+
 static leann_status read_preset(leann_ctx *ctx, const char *where, const leann_param *p, void *params)
 {
-    if (!p->preset || strcmp(p->preset, "none-given") == 0) return LEANN_OK; /* the zeroed field says so */
+    if (!has_preset(p)) return LEANN_OK; /* the zeroed field says so */
     leann_value *v = NULL;
     leann_status status = leann_config_parse(ctx, p->name, p->preset, strlen(p->preset), &v);
     if (!status) status = read_one(ctx, where, p, v, params);
@@ -226,7 +234,8 @@ leann_status leann_params_new(leann_ctx *ctx, const char *where, const leann_par
     leann_status status = LEANN_OK;
     for (const leann_param *p = table; p && p->name && !status; p++) {
         const leann_value *v = leann_value_get(given, p->name);
-        status = leann_value_type(v) == LEANN_V_NULL ? read_preset(ctx, where, p, params) : read_one(ctx, where, p, v, params);
+        bool absent = !v || (!has_preset(p) && leann_value_type(v) == LEANN_V_NULL); /* null: "none given", where that is a value */
+        status = absent ? read_preset(ctx, where, p, params) : read_one(ctx, where, p, v, params);
     }
     if (status)
         leann_params_free(table, params);
@@ -278,10 +287,20 @@ static leann_value *value_of(const leann_param *p, const void *params)
     return leann_value_new_null();
 }
 
+bool leann_param_left_out(const leann_param *p, const void *params)
+{
+    const void *field = (const char *)params + p->offset;
+    if (!p->late) return false;
+    return p->type == LEANN_P_PLUGIN ? strcmp(((const leann_choice *)field)->plugin->name, p->preset) == 0 : *(const uint32_t *)field == 0;
+}
+
 leann_value *leann_params_value(const leann_param *table, const void *params)
 {
     leann_value *map = leann_value_new_map();
-    for (const leann_param *p = table; p && p->name; p++) leann_value_set(map, p->name, value_of(p, params));
+    for (const leann_param *p = table; p && p->name; p++) {
+        if (leann_param_left_out(p, params)) continue;
+        leann_value_set(map, p->name, value_of(p, params));
+    }
     return map;
 }
 

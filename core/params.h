@@ -15,13 +15,13 @@
 #include "core/value.h"
 
 typedef enum {
-    LEANN_P_INT,    /* uint32_t */
-    LEANN_P_REAL,   /* double */
-    LEANN_P_BOOL,   /* bool */
-    LEANN_P_WORD,   /* int: the index into words "a|b|c" */
-    LEANN_P_TEXT,   /* const char *: borrowed from the params */
-    LEANN_P_COUNT,  /* leann_count: a number or {sqrt_n: x} */
-    LEANN_P_PLUGIN  /* leann_choice: WORD or {WORD: {parameter: value}}; words names the kind */
+    LEANN_P_INT,   /* uint32_t */
+    LEANN_P_REAL,  /* double */
+    LEANN_P_BOOL,  /* bool */
+    LEANN_P_WORD,  /* int: the index into words "a|b|c" */
+    LEANN_P_TEXT,  /* const char *: borrowed from the params */
+    LEANN_P_COUNT, /* leann_count: a number or {sqrt_n: x} */
+    LEANN_P_PLUGIN /* leann_choice: WORD or {WORD: {parameter: value}}; words names the kind */
 } leann_param_type;
 
 /* A size that may follow the data: leann_count_of gives the number for n rows, rounded to nearest, at least 1, at most n. */
@@ -43,25 +43,32 @@ typedef struct {
     size_t offset;
     double min, max;    /* INT, REAL, COUNT: inclusive */
     const char *preset; /* the default as YAML text: "20", "medoids", "{sqrt_n: 2.5}" */
-    const char *words;  /* WORD: the words; PLUGIN: the kind */
+    const char *words;  /* WORD: the words; PLUGIN: the kind; TEXT: NULL, or "labels" when it names labels of the data set */
     const char *help;   /* one line, units included */
+    bool late;          /* younger than files of its plug-in: where it is the preset (0, or that word) it is named nowhere, so that they stand */
 } leann_param;
 
-#define LEANN_PARAM_INT(S, F, LO, HI, PRESET, HELP) {#F, LEANN_P_INT, offsetof(S, F), LO, HI, PRESET, NULL, HELP}
-#define LEANN_PARAM_REAL(S, F, LO, HI, PRESET, HELP) {#F, LEANN_P_REAL, offsetof(S, F), LO, HI, PRESET, NULL, HELP}
-#define LEANN_PARAM_BOOL(S, F, PRESET, HELP) {#F, LEANN_P_BOOL, offsetof(S, F), 0, 1, PRESET, NULL, HELP}
-#define LEANN_PARAM_WORD(S, F, WORDS, PRESET, HELP) {#F, LEANN_P_WORD, offsetof(S, F), 0, 0, PRESET, WORDS, HELP}
-#define LEANN_PARAM_TEXT(S, F, PRESET, HELP) {#F, LEANN_P_TEXT, offsetof(S, F), 0, 0, PRESET, NULL, HELP}
-#define LEANN_PARAM_COUNT(S, F, PRESET, HELP) {#F, LEANN_P_COUNT, offsetof(S, F), 1, 4294967294.0, PRESET, NULL, HELP}
-#define LEANN_PARAM_PLUGIN(S, F, KIND, PRESET, HELP) {#F, LEANN_P_PLUGIN, offsetof(S, F), 0, 0, PRESET, KIND, HELP}
-#define LEANN_PARAM_END {NULL, LEANN_P_INT, 0, 0, 0, NULL, NULL, NULL}
+#define LEANN_PARAM_INT(S, F, LO, HI, PRESET, HELP) {#F, LEANN_P_INT, offsetof(S, F), LO, HI, PRESET, NULL, HELP, false}
+#define LEANN_PARAM_REAL(S, F, LO, HI, PRESET, HELP) {#F, LEANN_P_REAL, offsetof(S, F), LO, HI, PRESET, NULL, HELP, false}
+#define LEANN_PARAM_BOOL(S, F, PRESET, HELP) {#F, LEANN_P_BOOL, offsetof(S, F), 0, 1, PRESET, NULL, HELP, false}
+#define LEANN_PARAM_WORD(S, F, WORDS, PRESET, HELP) {#F, LEANN_P_WORD, offsetof(S, F), 0, 0, PRESET, WORDS, HELP, false}
+#define LEANN_PARAM_TEXT(S, F, PRESET, HELP) {#F, LEANN_P_TEXT, offsetof(S, F), 0, 0, PRESET, NULL, HELP, false}
+#define LEANN_PARAM_LABELS(S, F, PRESET, HELP) {#F, LEANN_P_TEXT, offsetof(S, F), 0, 0, PRESET, "labels", HELP, false}
+#define LEANN_PARAM_COUNT(S, F, PRESET, HELP) {#F, LEANN_P_COUNT, offsetof(S, F), 1, 4294967294.0, PRESET, NULL, HELP, false}
+#define LEANN_PARAM_PLUGIN(S, F, KIND, PRESET, HELP) {#F, LEANN_P_PLUGIN, offsetof(S, F), 0, 0, PRESET, KIND, HELP, false}
+#define LEANN_PARAM_LATE_INT(S, F, LO, HI, HELP) {#F, LEANN_P_INT, offsetof(S, F), LO, HI, "0", NULL, HELP, true}
+#define LEANN_PARAM_LATE_PLUGIN(S, F, KIND, PRESET, HELP) {#F, LEANN_P_PLUGIN, offsetof(S, F), 0, 0, PRESET, KIND, HELP, true}
+#define LEANN_PARAM_END {NULL, LEANN_P_INT, 0, 0, 0, NULL, NULL, NULL, false}
 
-/* given (a map, or NULL for all defaults) -> a heap struct of size bytes. where names the place in errors ("graph hnsw").
+/* given (a map, or NULL for all defaults) -> a heap struct of size bytes. where names the place in errors ("graph hnsw"). A null stands for
+ * "none given" where the preset is none or "none-given"; elsewhere it is of the wrong type.
  *   errors  EINVAL unknown name (names the nearest), wrong type, out of range (names value and limits) */
-leann_status leann_params_new(leann_ctx *ctx, const char *where, const leann_param *table, size_t size,
-                              const leann_value *given, void **out);
+leann_status leann_params_new(leann_ctx *ctx, const char *where, const leann_param *table, size_t size, const leann_value *given,
+                              void **out);
 void leann_params_free(const leann_param *table, void *params);
-/* The whole struct as a map, defaults filled in, choices as {word: {…}}: canonical, goes into manifests and hashes. */
+bool leann_param_left_out(const leann_param *p, const void *params); /* late, and at its preset */
+/* The whole struct as a map, defaults filled in, choices as {word: {…}}: canonical, goes into manifests and hashes. A late parameter at
+ * its preset is left out. */
 leann_value *leann_params_value(const leann_param *table, const void *params);
 /* One choice alone, {word: {…}} or just "word" when it has no parameters. */
 leann_value *leann_choice_value(leann_choice choice);

@@ -16,10 +16,10 @@
 #include "core/params.h"
 
 struct leann_plugin {
-    const char *name;  /* the config word */
-    int revision;      /* goes up when the same parameters give other bytes or other answers */
-    const char *about; /* one line */
-    const char *source; /* paper and algorithm number */
+    const char *name;          /* the config word */
+    int revision;              /* goes up when the same parameters give other bytes or other answers */
+    const char *about;         /* one line */
+    const char *source;        /* paper and algorithm number */
     const leann_param *params; /* NULL: none */
     size_t params_size;
 };
@@ -37,10 +37,10 @@ const leann_plugin *leann_plugin_find(leann_ctx *ctx, leann_kind kind, const cha
 
 typedef struct leann_dataset leann_dataset;
 struct leann_dataset {
-    const char *name;  /* "" when built from bare rows */
-    const char *sha;   /* sha256 of the rows, hex; "" when not known (then no stage is cached) */
-    leann_rows train;  /* angular: unit rows */
-    leann_rows test;   /* n = 0 when there is none */
+    const char *name;          /* "" when built from bare rows */
+    const char *sha;           /* sha256 of the rows, hex; "" when not known (then no stage is cached) */
+    leann_rows train;          /* angular: unit rows */
+    leann_rows test;           /* n = 0 when there is none */
     const uint32_t *neighbors; /* (test.n, gt_k) exact ids, or NULL */
     uint32_t gt_k;
     /* Labels of the train rows by the name of an HDF5 dataset, made 0 … *count - 1 in order of first appearance; owned by the data
@@ -62,7 +62,7 @@ typedef struct leann_scorer leann_scorer;
 struct leann_scorer {
     /* key (span.n) out. cut: keys that are certainly above it may come back as any value above it. low: NULL or (span.n) out. */
     void (*score)(leann_scorer *self, leann_span span, float cut, float *key, float *low);
-    void (*prefetch)(const leann_scorer *self, leann_span span); /* may be NULL */
+    void (*prefetch)(const leann_scorer *self, leann_span span); /* the span may be scored soon; may be NULL */
     bool whole_lists; /* codes lie beside the lists: give it owner spans and drop visited ones after */
     bool has_low;     /* low <= true key at a stated confidence */
     uint64_t dist_comps;
@@ -72,8 +72,8 @@ struct leann_scorer {
 typedef struct leann_oracle leann_oracle;
 struct leann_oracle {
     uint32_t n, d;
-    /* key (b.n) out: squared L2 between row a and the rows of b. */
-    void (*list)(const leann_oracle *self, uint32_t a, leann_span b, float *key);
+    /* key (b.n) out: squared L2 between row a and the rows of b. cut: keys certainly above it may come back as any value above it. */
+    void (*list)(const leann_oracle *self, uint32_t a, leann_span b, float cut, float *key);
     /* One query row (d floats) against the rows of b. */
     void (*row)(const leann_oracle *self, const float *x, leann_span b, float *key);
     /* A product tile: key (a.n, b.n) out. Both spans are runs or id lists. */
@@ -110,6 +110,7 @@ typedef struct {
     /* What leann_graph_save will write for n nodes: adds its sections. seed: levels are drawn from it. */
     void (*predict)(uint64_t n, uint64_t seed, const void *params, leann_ledger *ledger);
     uint32_t (*default_ef)(const void *params); /* ef_search when a query does not say */
+    uint32_t (*slots)(const void *params);      /* links a node has on level 0 at most; 0: no edges */
 } leann_graph_type;
 
 /* ---- quantisers ---------------------------------------------------------------------------------------------------------- */
@@ -138,7 +139,8 @@ struct leann_quantizer_type {
                      * scratch ran out, ctx holds ENOMEM and x is not to be used */
     /* A scorer for query q (d floats) in ctx's scratch. base (lists), residual only: |q - a|² (L2) or -<q, a> (inner product).
      * Plain: key = |q - x̂|² or -<q, x̂>. Residual: key = base[owner] + bias[i] - 2<q, r_i>, one look-up table a query; spans then
-     * must be runs inside one list, with owner = that list. */
+     * must be runs inside one list, with owner = that list. A quantiser may know more of |q - x|² than x̂ tells: under L2 a key may
+     * differ from |q - x̂|² by a constant of the row, of at most |x - x̂|². */
     leann_scorer *(*prepare)(const leann_quantizer *self, leann_ctx *ctx, const leann_codes *codes, const float *q, const float *base);
     /* A second layout of all codes, made at build and load for the scorers of runs: *packed on the heap, the caller's; NULL where nothing
      * is won by it. Keys do not depend on it. The member may be NULL. */
@@ -174,11 +176,12 @@ struct leann_fetcher_type {
 
 /* ---- stages: parts of a build that several cells of a sweep share ---------------------------------------------------------- */
 
-/* A stage is a pure function of (key, data, seed, ISA level): its result is kept in a cache folder under the hash of those, with the
- * seconds it took and the facts it stated, so that build_s is the sum of the stages whether or not they came from the cache. */
+/* A stage is a pure function of (key, data, seed, ISA level, BLAS): its result is kept in a cache folder under the hash of those and of the
+ * number of threads, with the seconds it took and the facts it stated, so that build_s is the sum of the stages whether or not they came
+ * from the cache. */
 typedef struct leann_stages leann_stages;
 typedef struct {
-    const char *name; /* "anchors", "assignment", "graph", "codes" */
+    const char *name; /* "anchors", "assignment", "graph", "held-out", "codes" */
     leann_value *key; /* words, revisions and parameters of this stage and of what it rests on; leann_stages_run takes it over */
     leann_status (*make)(leann_ctx *ctx, void *arg, void **object);
     leann_status (*save)(const void *object, leann_writer *w);
@@ -187,6 +190,9 @@ typedef struct {
 /* folder NULL: nothing is cached, seconds are still taken. */
 leann_status leann_stages_new(leann_ctx *ctx, const char *folder, const char *data_sha, leann_stages **out);
 void leann_stages_free(leann_stages *stages);
+/* Which kept stages will do, since seconds are measurements: those of this program (borrowed; NULL: of any), made at since_ns (as
+ * leann_date_ns; 0: whenever) or later. Others are made again. */
+void leann_stages_accept(leann_stages *stages, const char *program, int64_t since_ns);
 /* stages NULL: just makes the object. A cached file that is damaged is made again. */
 leann_status leann_stages_run(leann_stages *stages, leann_ctx *ctx, leann_stage stage, void *arg, void **object);
 /* [{name, seconds, cached, facts: {…}}] in the order run, and "not_kept": a sentence where a stage could not be cached; the caller
@@ -206,13 +212,14 @@ struct leann_index { /* frozen; the method's own struct begins with this */
     leann_dtype source_type;
     leann_space space;
     uint64_t seed;
+    char data_sha[65];    /* of the rows it was built from, as leann_dataset.sha; "" when not known */
     void *params;         /* the build parameters, owned */
     char *config;         /* canonical JSON {method, build}, owned */
     leann_reader *reader; /* NULL when built in memory */
 };
 struct leann_plan { /* immutable; the method's own struct begins with this */
     const leann_index *index;
-    void *params; /* the query parameters, owned */
+    void *params;             /* the query parameters, owned */
     const leann_rows *source; /* NULL: none given; angular: unit rows */
     leann_fetcher *fetcher;   /* opened by the method's plan, NULL when it needs none; the wrapper frees it */
     leann_rows source_rows;   /* what source points to */
@@ -229,16 +236,16 @@ typedef struct {
 } leann_inside;
 
 struct leann_method_type {
-    leann_plugin common;       /* params: build parameters */
-    const leann_param *query;  /* query parameters, apart */
+    leann_plugin common;      /* params: build parameters */
+    const leann_param *query; /* query parameters, apart */
     size_t query_size;
     size_t index_size, plan_size; /* of the method's own structs: the wrapper allocates them zeroed and fills the common part */
     leann_status (*build)(leann_ctx *ctx, const leann_dataset *data, leann_stages *stages, leann_index *self);
     leann_status (*save)(const leann_index *self, leann_writer *w); /* the wrapper has written the manifest */
     leann_status (*open)(leann_ctx *ctx, leann_reader *r, leann_index *self);
-    void (*free)(leann_index *self);        /* what it holds, not itself; called after a failed build or open too */
+    void (*free)(leann_index *self);                        /* what it holds, not itself; called after a failed build or open too */
     leann_status (*plan)(leann_ctx *ctx, leann_plan *self); /* may be NULL */
-    void (*plan_free)(leann_plan *self);    /* may be NULL */
+    void (*plan_free)(leann_plan *self);                    /* may be NULL */
     /* One query of d floats (angular: unit). At most k answers: ids and keys, closest first; *found says how many. Its work is
      * counted in leann_ctx_work(ctx). The wrapper pads, turns keys into distances and resets the scratch. */
     leann_status (*search)(const leann_plan *self, leann_ctx *ctx, const float *q, uint32_t k, uint32_t *ids, float *key, uint32_t *found);
@@ -258,6 +265,11 @@ leann_status leann_method_predict(leann_ctx *ctx, uint32_t n, uint32_t d, leann_
 /* The configuration with defaults filled in; *canonical is the caller's. */
 leann_status leann_method_config(leann_ctx *ctx, const leann_value *config, leann_value **canonical);
 leann_status leann_method_query(leann_ctx *ctx, const char *method, const leann_value *query, leann_value **canonical);
+/* sha256 of the labels that a choice, or all of a configuration, names (LEANN_PARAM_LABELS), as the data set numbers them; "" when none
+ * is named, or bare rows have none. Labels may change while the rows keep their sha256: who keeps results by that one keeps this beside it.
+ *   errors  those of the data set's labels */
+leann_status leann_choice_labels(leann_ctx *ctx, leann_choice choice, const leann_dataset *data, char hex[65]);
+leann_status leann_method_labels(leann_ctx *ctx, const leann_value *config, const leann_dataset *data, char hex[65]);
 /* {"method anchor": 1, "selector kmeans": 2, …}: the revision of every plug-in that a configuration and (NULL: none) a query name. */
 leann_status leann_method_revisions(leann_ctx *ctx, const leann_value *config, const leann_value *query, leann_value **out);
 

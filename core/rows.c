@@ -14,7 +14,11 @@
 #include <math.h>
 #include <string.h>
 
-enum { INTEGER_D = 65536, /* up to here sums of byte squares fit 32 bits */ CHECK_ROWS = 4096 };
+enum {
+    INTEGER_D = 65536, /* up to here sums of byte squares fit 32 bits */
+    CUT_D = 96,        /* from here on a sum that stops at the cut is worth asking for */
+    CHECK_ROWS = 4096
+};
 
 /* ---- conversion --------------------------------------------------------------------------------------------------------- */
 
@@ -228,6 +232,14 @@ static uint32_t member(leann_span span, uint32_t i)
     return span.ids ? span.ids[i] : span.first + i;
 }
 
+static void l2_floats(const leann_kernels *kernels, const float *q, leann_list list, size_t d, float cut, float *key)
+{
+    if (d >= CUT_D && cut < INFINITY)
+        kernels->l2_f32_cut_list(q, list, d, cut, key);
+    else
+        kernels->l2_f32_list(q, list, d, key);
+}
+
 static void signed_list(const row_scorer *s, leann_span span, float *key)
 {
     for (uint32_t i = 0; i < span.n; i++) {
@@ -243,13 +255,14 @@ static void signed_list(const row_scorer *s, leann_span span, float *key)
 
 static void score(leann_scorer *self, leann_span span, float cut, float *key, float *low)
 {
-    (void)cut; /* the whole key is cheaper than asking */
     row_scorer *s = (row_scorer *)self;
     leann_list list = list_of(s->rows, span);
     size_t d = s->rows.d;
     bool ip = s->rows.space == LEANN_IP;
-    if (s->rows.type == LEANN_F32)
-        (ip ? s->kernels->ip_f32_list : s->kernels->l2_f32_list)(s->q, list, d, key);
+    if (s->rows.type == LEANN_F32 && ip)
+        s->kernels->ip_f32_list(s->q, list, d, key);
+    else if (s->rows.type == LEANN_F32)
+        l2_floats(s->kernels, s->q, list, d, cut, key);
     else if (s->rows.type == LEANN_I8)
         signed_list(s, span, key);
     else if (s->whole)
@@ -262,8 +275,13 @@ static void score(leann_scorer *self, leann_span span, float cut, float *key, fl
 
 static void prefetch(const leann_scorer *self, leann_span span)
 {
+    enum { LINE = 64, HEAD = 4 * LINE }; /* what is summed before a first look at the cut */
     const row_scorer *s = (const row_scorer *)self;
-    for (uint32_t i = 0; i < span.n; i++) __builtin_prefetch(leann_row(s->rows, member(span, i)));
+    size_t bytes = s->rows.stride < HEAD ? s->rows.stride : HEAD;
+    for (uint32_t i = 0; i < span.n; i++) {
+        const char *row = leann_row(s->rows, member(span, i));
+        for (size_t b = 0; b < bytes; b += LINE) __builtin_prefetch(row + b, 0, 2);
+    }
 }
 
 leann_scorer *leann_rows_scorer(leann_ctx *ctx, leann_rows rows, const float *q)
@@ -302,7 +320,7 @@ static void oracle_row(const leann_oracle *self, const float *x, leann_span b, f
     (self->rows.type == LEANN_U8 ? o->kernels->l2_f32_u8_list : o->kernels->l2_f32_list)(x, list, self->d, key);
 }
 
-static void oracle_list(const leann_oracle *self, uint32_t a, leann_span b, float *key)
+static void oracle_list(const leann_oracle *self, uint32_t a, leann_span b, float cut, float *key)
 {
     const row_oracle *o = (const row_oracle *)self;
     const void *row = leann_row(self->rows, a);
@@ -310,7 +328,7 @@ static void oracle_list(const leann_oracle *self, uint32_t a, leann_span b, floa
     if (o->integers)
         o->kernels->l2_u8_list(row, list, self->d, key);
     else if (self->rows.type == LEANN_F32)
-        o->kernels->l2_f32_list(row, list, self->d, key);
+        l2_floats(o->kernels, row, list, self->d, cut, key);
     else /* bytes of more than 65,536 dimensions: the sums overflow 32 bits, so pair by pair in floats */
         for (uint32_t i = 0; i < b.n; i++) {
             const uint8_t *x = row, *y = leann_row(self->rows, member(b, i));
@@ -335,7 +353,7 @@ static leann_status oracle_block(const leann_oracle *self, leann_ctx *ctx, leann
     enum { TILE_A = 256, TILE_B = 512 };
     const row_oracle *o = (const row_oracle *)self;
     if (self->rows.type != LEANN_F32) {
-        for (uint32_t i = 0; i < a.n; i++) oracle_list(self, member(a, i), b, key + (size_t)i * b.n);
+        for (uint32_t i = 0; i < a.n; i++) oracle_list(self, member(a, i), b, INFINITY, key + (size_t)i * b.n);
         return LEANN_OK;
     }
     size_t mark = leann_scratch_mark(ctx), d = self->d;

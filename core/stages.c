@@ -1,9 +1,10 @@
 /* stages.c – parts of a build kept in a cache folder, so that cells of a sweep share them: one container file a stage, named by the
  * sha256 of all that its bytes depend on.
  *
- * File <folder>/<hash>.stage: the section "stage" (canonical JSON: key, seconds that making it took, facts that making it stated), then
- * what the stage's own save writes. The key holds the stage's name and parameters, the data's sha256, the seed, the instruction set and
- * the BLAS kernel: the last two decide the last bits of sums. Written atomically, so that two workers may make the same stage at once.
+ * File <folder>/<hash>.stage: the section "stage" (canonical JSON: key, seconds that making it took, facts that making it stated, program
+ * and date of making it), then what the stage's own save writes. The key holds the stage's name and parameters, the data's sha256, the
+ * seed, the instruction set, the BLAS kernel and the number of threads: instructions and BLAS decide the last bits of
+ * sums, threads the seconds. Written atomically, so that two workers may make the same stage at once.
  * A file's modification time is when it was used last: trimming deletes the oldest.
  *
  * SPDX-License-Identifier: MIT */
@@ -25,6 +26,8 @@ enum { STAGE_FORMAT = 1, STALE_SECONDS = 3600 };
 struct leann_stages {
     char *folder; /* NULL: nothing is cached */
     char *sha;
+    const char *program; /* NULL: any */
+    int64_t since_ns;
     leann_value *report;
 };
 
@@ -57,6 +60,12 @@ void leann_stages_free(leann_stages *stages)
     leann_free(stages);
 }
 
+void leann_stages_accept(leann_stages *stages, const char *program, int64_t since_ns)
+{
+    stages->program = program;
+    stages->since_ns = since_ns;
+}
+
 leann_value *leann_stages_report(const leann_stages *stages)
 {
     return leann_value_copy(stages->report);
@@ -75,6 +84,7 @@ static leann_value *full_key(const leann_stages *stages, leann_ctx *ctx, const c
     leann_value_set(key, "seed", leann_value_new_int((int64_t)leann_ctx_seed(ctx)));
     leann_value_set(key, "isa", leann_value_new_text(leann_kernels_get()->name));
     leann_value_set(key, "blas", leann_value_new_text(leann_blas_name()));
+    leann_value_set(key, "threads", leann_value_new_int(leann_ctx_threads(ctx)));
     return key;
 }
 
@@ -127,10 +137,16 @@ static bool same_text(const leann_value *a, const leann_value *b)
     return same;
 }
 
-/* The object of a cached file and its head {key, seconds, facts}; false when there is none or it is damaged. Works on a context of its
- * own: a damaged cache is no failure of the build. */
-static bool open_cached(const leann_stage *stage, leann_ctx *ctx, const char *path, const leann_value *key, void *arg, void **object,
-                        leann_value **head)
+static bool accepted(const leann_stages *stages, const leann_value *head)
+{
+    if (stages->program && strcmp(leann_value_text(leann_value_get(head, "program"), ""), stages->program) != 0) return false;
+    return leann_value_int(leann_value_get(head, "made_ns"), 0) >= stages->since_ns;
+}
+
+/* The object of a cached file and its head {key, seconds, facts, program, made_ns}; false when there is none, it will not do or it is
+ * damaged. Works on a context of its own: a damaged cache is no failure of the build. */
+static bool open_cached(const leann_stages *stages, const leann_stage *stage, leann_ctx *ctx, const char *path, const leann_value *key,
+                        void *arg, void **object, leann_value **head)
 {
     leann_reader *r = NULL;
     leann_ctx *quiet = leann_ctx_new(leann_ctx_seed(ctx), 1);
@@ -138,7 +154,7 @@ static bool open_cached(const leann_stage *stage, leann_ctx *ctx, const char *pa
     if (!quiet || leann_reader_open(quiet, path, &r)) goto done;
     const leann_section *section = leann_reader_find(r, "stage");
     if (!section || leann_value_parse(quiet, path, section->data, section->bytes, head)) goto done;
-    if (!same_text(leann_value_get(*head, "key"), key)) goto done;
+    if (!same_text(leann_value_get(*head, "key"), key) || !accepted(stages, *head)) goto done;
     opened = stage->open(quiet, r, arg, object) == LEANN_OK;
 done:
     if (opened)
@@ -210,11 +226,13 @@ leann_status leann_stages_run(leann_stages *stages, leann_ctx *ctx, leann_stage 
     char *path = stages->folder ? path_of(stages, ctx, key) : NULL, *not_kept = NULL;
     leann_status status = stages->folder && !path ? LEANN_ENOMEM : LEANN_OK;
     if (status) goto done;
-    bool cached = path && open_cached(&stage, ctx, path, key, arg, object, &head);
+    bool cached = path && open_cached(stages, &stage, ctx, path, key, arg, object, &head);
     if (cached)
         state_facts(ctx, leann_value_get(head, "facts"));
     else {
         head = leann_value_new_map();
+        leann_value_set(head, "program", leann_value_new_text(stages->program ? stages->program : ""));
+        leann_value_set(head, "made_ns", leann_value_new_int(leann_date_ns()));
         status = make_measured(&stage, ctx, arg, object, head);
         if (!status && path) {
             leann_value_set(head, "key", leann_value_keep(key));

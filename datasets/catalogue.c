@@ -112,6 +112,11 @@ static bool ends(const char *text, const char *tail)
     return a >= b && !strcmp(text + a - b, tail);
 }
 
+bool leann_dataset_is_path(const char *name_or_path)
+{
+    return strchr(name_or_path, '/') || ends(name_or_path, ".hdf5") || ends(name_or_path, ".h5");
+}
+
 static leann_status missing(leann_ctx *ctx, const char *name)
 {
     char folder[1024];
@@ -138,8 +143,7 @@ leann_status leann_dataset_find(leann_ctx *ctx, const char *name_or_path, char p
 {
     char folder[1024];
     struct stat info;
-    bool is_path = strchr(name_or_path, '/') || ends(name_or_path, ".hdf5") || ends(name_or_path, ".h5");
-    if (is_path || (stat(name_or_path, &info) == 0 && S_ISREG(info.st_mode))) {
+    if (leann_dataset_is_path(name_or_path) || (stat(name_or_path, &info) == 0 && S_ISREG(info.st_mode))) {
         if (snprintf(path, 1024, "%s", name_or_path) >= 1024)
             return leann_fail(ctx, LEANN_EINVAL, "a path of %zu characters, at most 1023", strlen(name_or_path));
         if (access(path, F_OK) == 0) return LEANN_OK;

@@ -29,7 +29,8 @@ typedef struct {
 } leann_dataset_sums;
 const leann_dataset_sums *leann_dataset_checksums(const leann_dataset *data); /* borrowed */
 
-/* Where a name leads: a path that ends in .hdf5 or .h5 or holds a '/' is itself; else NAME.hdf5 in the data folders (README.md).
+bool leann_dataset_is_path(const char *name_or_path); /* it ends in .hdf5 or .h5 or holds a '/' */
+/* Where a name leads: a path is itself; else NAME.hdf5 in the data folders (README.md).
  *   errors  ENOTFOUND: says where to put the file, or the command that makes it */
 leann_status leann_dataset_find(leann_ctx *ctx, const char *name_or_path, char path[1024]);
 /* The folder into which data sets are made: $LEANN_DATA, or datasets/ of the repository around the working folder or the program,

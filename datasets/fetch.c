@@ -183,7 +183,8 @@ static leann_status ask_user(leann_ctx *ctx, const leann_catalogue_entry *e, con
     char size[64] = "", sum[128] = "; no checksum of it is known here";
     if (e->bytes) snprintf(size, sizeof size, " (%llu bytes)", (unsigned long long)e->bytes);
     if (e->sha256[0]) snprintf(sum, sizeof sum, "; its sha256 is %s", e->sha256);
-    return leann_fail(ctx, LEANN_EUNSUPPORTED, "%s cannot be made here: take %s.hdf5%s from ann-benchmarks.com and put it into %s%s",
+    return leann_fail(ctx, LEANN_EUNSUPPORTED,
+                      "%s cannot be made here, and there is no download: get the file %s.hdf5%s of ANN-benchmarks and put it into %s%s",
                       e->name, e->name, size, folder, sum);
 }
 

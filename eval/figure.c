@@ -9,6 +9,7 @@
 #define _GNU_SOURCE /* posix_spawn_file_actions_addchdir_np, pipe2 */
 #include "eval/figure.h"
 #include "core/container.h"
+#include "core/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -164,22 +165,12 @@ size_t leann_figure_rows(const leann_figure *f)
 
 /* ---- drawing ------------------------------------------------------------------------------------------------------------------- */
 
-/* scripts/plots of this folder, else of the tree that the program lies in (build/release/leann -> two up). */
 static leann_status find_template(leann_ctx *ctx, const char *kind, char **text, size_t *bytes)
 {
-    char exe[4096], path[4352];
-    snprintf(path, sizeof path, "scripts/plots/%s.gp", kind);
-    ssize_t length = access(path, R_OK) ? readlink("/proc/self/exe", exe, sizeof exe - 1) : 0;
-    if (length > 0) exe[length] = 0;
-    for (unsigned up = 0; up < 5 && length > 0 && access(path, R_OK); up++) {
-        char *slash = strrchr(exe, '/');
-        if (!slash) break;
-        *slash = 0;
-        snprintf(path, sizeof path, "%s/scripts/plots/%.64s.gp", exe, kind);
-    }
-    if (access(path, R_OK))
-        return leann_fail(ctx, LEANN_ENOTFOUND, "no template scripts/plots/%s.gp here or above the program: run it in the repository",
-                          kind);
+    char name[128], path[4352];
+    snprintf(name, sizeof name, "scripts/plots/%.64s.gp", kind);
+    if (!leann_shipped_find(name, path, sizeof path))
+        return leann_fail(ctx, LEANN_ENOTFOUND, "no template %s here or with the program", name);
     return leann_file_read(ctx, path, 1 << 20, text, bytes);
 }
 

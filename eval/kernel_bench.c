@@ -21,14 +21,16 @@ enum { CACHED_BYTES = 16384, LIST = 32, MOST_ROWS = 64, RANDOM_LISTS = 2048, TAB
 
 /* ---- what is timed */
 
-typedef enum { FLOATS, BYTES, HALVES, NIBBLES, CODES8, CODES4, BLOCKS8, BLOCKS4 } row_type; /* a row of blocks: 64 codes, 32 */
+typedef enum { FLOATS, BYTES, HALVES, NIBBLES, PLANES1, PLANES2, PLANES4, CODES8, CODES4, BLOCKS8, BLOCKS4 } row_type; /* a row of blocks: 64 codes, 32 */
 
 typedef struct { /* the sides that all rows share */
     float *q, *scale, *table;
     uint8_t *q8, *codes, *lut;
     void *sink;          /* what a kernel writes beside its result: d values, or a codebook's table */
     leann_codebook book; /* of 256 centroids and `width` components: a row is m of them, side by side */
+    int8_t *high, *low;  /* (whole) */
     size_t d, m, width;
+    size_t whole, power; /* d up to a multiple of 32; down to a power of two */
 } shared;
 
 typedef void kernel_call(const leann_kernels *t, const shared *s, leann_list rows, float *out);
@@ -67,6 +69,7 @@ KERNEL(ip_f32_u8, EACH_ROW(out[i] = t->ip_f32_u8(s->q, row, s->d)))
 KERNEL(ip_f32_i8, EACH_ROW(out[i] = t->ip_f32_i8(s->q, row, s->d)))
 KERNEL(norm_f32, EACH_ROW(out[i] = t->norm_f32(row, s->d)))
 KERNEL(l2_f32_list, t->l2_f32_list(s->q, l, s->d, out))
+KERNEL(l2_f32_cut_list, t->l2_f32_cut_list(s->q, l, s->d, INFINITY, out))
 KERNEL(ip_f32_list, t->ip_f32_list(s->q, l, s->d, out))
 KERNEL(l2_u8_list, t->l2_u8_list(s->q8, l, s->d, out))
 KERNEL(l2_f32_u8_list, t->l2_f32_u8_list(s->q, l, s->d, out))
@@ -81,6 +84,11 @@ KERNEL(at_most, EACH_ROW(out[i] = (float)t->at_most(row, (uint32_t)s->d, 0.01F, 
 KERNEL(codebook_table,
        EACH_ROW(for (size_t j = 0; j < s->m; j++) t->codebook_table(s->book, (const float *)row + j * s->width, -2, s->sink);
                 out[i] = ((const float *)s->sink)[i]))
+KERNEL(ip_i16_u1_list, t->ip_i16_u1_list(s->high, s->low, l, s->whole, out))
+KERNEL(ip_i16_u2_list, t->ip_i16_u2_list(s->high, s->low, l, s->whole, out))
+KERNEL(ip_i16_u4_list, t->ip_i16_u4_list(s->high, s->low, l, s->whole, out))
+KERNEL(hadamard_f32, EACH_ROW(memcpy(s->sink, row, s->power * sizeof(float)); t->hadamard_f32(s->sink, s->power);
+                              out[i] = ((const float *)s->sink)[s->power / 3]))
 KERNEL(f32_from_u8, EACH_ROW(t->f32_from_u8(row, s->sink, s->d); out[i] = 0))
 KERNEL(f32_from_f16, EACH_ROW(t->f32_from_f16(row, s->sink, s->d); out[i] = 0))
 KERNEL(f16_from_f32, EACH_ROW(t->f16_from_f32(row, s->sink, s->d); out[i] = 0))
@@ -115,16 +123,19 @@ static void codebook_nearest(const leann_kernels *t, const shared *s, leann_list
     }
 }
 
-/* Floats are in [0, 1), scales too; a codebook's 256 multiply-adds a component are counted. */
+/* Floats are in [0, 1), scales too; a codebook's 256 multiply-adds a component are counted, and the 10 additions that a component takes in
+ * a transform of 1,024. */
 static const kernel kernels[] = {
     {"l2_f32", FLOATS, l2_f32, 3, 1, 0},
     {"ip_f32", FLOATS, ip_f32, 2, 1, 0},
     {"norm_f32", FLOATS, norm_f32, 2, 1, 0},
     {"l2_f32_list", FLOATS, l2_f32_list, 3, 1, 0},
+    {"l2_f32_cut_list", FLOATS, l2_f32_cut_list, 3, 1, 0},
     {"ip_f32_list", FLOATS, ip_f32_list, 2, 1, 0},
     {"at_most", FLOATS, at_most, 1, 0, 0},
     {"codebook_table", FLOATS, codebook_table, 512, 4, 0},
     {"codebook_nearest", FLOATS, codebook_nearest, 512, 4, 0},
+    {"hadamard_f32", FLOATS, hadamard_f32, 10, 0, 0},
     {"f16_from_f32", FLOATS, f16_from_f32, 0, 0, 2},
     {"f32_from_f16", HALVES, f32_from_f16, 0, 0, 4},
     {"f32_from_u8", BYTES, f32_from_u8, 0, 0, 4},
@@ -142,6 +153,9 @@ static const kernel kernels[] = {
     {"sq4_ip_list", NIBBLES, sq4_ip_list, 2, 15, 0},
     {"adc8_list", CODES8, adc8_list, 1, 1, 0},
     {"adc4_list", CODES4, adc4_list, 1, 1, 0},
+    {"ip_i16_u1_list", PLANES1, ip_i16_u1_list, 2, 0, 0},
+    {"ip_i16_u2_list", PLANES2, ip_i16_u2_list, 2, 0, 0},
+    {"ip_i16_u4_list", PLANES4, ip_i16_u4_list, 2, 0, 0},
     {"fastscan", BLOCKS4, fastscan, 32, 0, 0},
     {"fastscan8", BLOCKS8, fastscan8, 64, 0, 0},
     {"crc32c", BYTES, crc32c, 0, 0, 0},
@@ -150,6 +164,7 @@ enum { KERNELS = sizeof kernels / sizeof *kernels };
 
 static size_t components(const kernel *k, const shared *s)
 {
+    if (k->type == PLANES1 || k->type == PLANES2 || k->type == PLANES4) return s->whole;
     return k->type >= CODES8 ? s->m : s->d;
 }
 
@@ -157,9 +172,10 @@ static size_t row_bytes(const kernel *k, const shared *s)
 {
     size_t n = components(k, s);
     if (k->type == FLOATS) return n * sizeof(float);
+    if (k->type == PLANES1 || k->type == PLANES2) return n / (k->type == PLANES1 ? 8 : 4);
     if (k->type == HALVES) return n * sizeof(uint16_t);
     if (k->type == BLOCKS8 || k->type == BLOCKS4) return k->type == BLOCKS8 ? n * 64 : n * 16;
-    return k->type == NIBBLES || k->type == CODES4 ? (n + 1) / 2 : n;
+    return k->type == NIBBLES || k->type == CODES4 || k->type == PLANES4 ? (n + 1) / 2 : n;
 }
 
 /* Nanoseconds that this thread has run: what another program takes of the core is not the kernel's. A system call, so only around a sample. */
@@ -359,9 +375,13 @@ static leann_status prepare(bench *b)
     leann_rng rng = leann_rng_at(1, "kernel-bench", 2);
     s->d = b->options->d;
     s->m = s->d < 8 ? 1 : s->d / 8;
+    s->whole = (s->d + 31) / 32 * 32;
+    for (s->power = 1; 2 * s->power <= s->d;) s->power *= 2;
     s->q = leann_alloc(b->ctx, s->d, sizeof *s->q);
     s->scale = leann_alloc(b->ctx, s->d, sizeof *s->scale);
     s->q8 = leann_alloc(b->ctx, s->d, 1);
+    s->high = leann_alloc(b->ctx, s->whole, 1);
+    s->low = leann_alloc(b->ctx, s->whole, 1);
     s->table = leann_alloc(b->ctx, s->m * 256, sizeof *s->table);
     s->lut = leann_alloc(b->ctx, s->m, 256);
     s->width = s->d < 8 ? s->d : 8;
@@ -379,6 +399,7 @@ static leann_status prepare(bench *b)
         s->scale[j] = (float)(leann_rng_u32(&rng) >> 8) * 0x1p-24F;
         s->q8[j] = (uint8_t)leann_rng_u32(&rng);
     }
+    for (size_t j = 0; j < s->whole; j++) s->high[j] = (int8_t)leann_rng_u32(&rng), s->low[j] = (int8_t)leann_rng_u32(&rng);
     for (size_t j = 0; j < s->m * 256; j++) s->table[j] = (float)(leann_rng_u32(&rng) >> 8) * 0x1p-24F;
     for (size_t j = 0; j < s->m * 256; j++) s->lut[j] = (uint8_t)leann_rng_u32(&rng);
     for (size_t j = 0; j < s->width * 256; j++) {
@@ -394,6 +415,8 @@ static void bench_free(bench *b)
     leann_free(b->s.q);
     leann_free(b->s.scale);
     leann_free(b->s.q8);
+    leann_free(b->s.high);
+    leann_free(b->s.low);
     leann_free(b->s.codes);
     leann_free(b->s.lut);
     leann_free((void *)(uintptr_t)b->s.book.column);

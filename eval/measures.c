@@ -30,7 +30,7 @@ const char *const leann_measures_columns[] = {
     /* then more */
     "label", "legend", "cell", "point", "target_recall", "chosen", "passed", "queries", "recall_p1", "recall_p5", "share_ge_90", "qps_lo",
     "qps_hi", "mean_ms", "p999_ms", "cold_ms", "batch_qps", "timed_queries", "repeats", "stage0_ms", "stage1_ms", "stage2_ms", "hops",
-    "cache_hits", "bytes_meta", "bytes_graph", "bytes_codes", "bytes_anchors", "bytes_codebooks", "bytes_ids", "bytes_vectors",
+    "cache_hits", "pages", "bytes_meta", "bytes_graph", "bytes_codes", "bytes_anchors", "bytes_codebooks", "bytes_ids", "bytes_vectors",
     "bytes_text", "bytes_delta", "predicted_bytes", "coverage_auc", "coverage_knn", "tau", "radius_p50", "radius_p99", "radius_max",
     "facility_location", "entropy", "gini", "max_over_mean", "empty_anchors", "mse", "anchor_error", "codes_bias", "mean_degree",
     "rss_anon_mb", "load_rss_mb", "search_rss_mb", "load_s", "error", "published", "raw", NULL};
@@ -355,8 +355,9 @@ static double mean_work(const leann_result *raw, unsigned what)
 static void measure_work(leann_table *t, size_t row, const leann_result *raw)
 {
     static const char *const names[] = {"dist_comps", "hops",      "fetches",   "recomputes", "encoder_calls",
-                                        "cache_hits", "stage0_ms", "stage1_ms", "stage2_ms"};
-    for (unsigned i = 0; i < LEANN_RESULT_WORK; i++) leann_table_set(t, row, names[i], mean_work(raw, i) * (i < 6 ? 1 : 1e-6));
+                                        "cache_hits", "stage0_ms", "stage1_ms", "stage2_ms",  "pages"};
+    for (unsigned i = 0; i < LEANN_RESULT_WORK; i++)
+        leann_table_set(t, row, names[i], mean_work(raw, i) * (strstr(names[i], "_ms") ? 1e-6 : 1));
     leann_table_set(t, row, "queries", raw->n);
 }
 

@@ -10,6 +10,7 @@
 #include "eval/point.h"
 #include "core/product.h"
 #include "eval/build_facts.h"
+#include "eval/provenance.h"
 #include "eval/recall.h"
 
 #include <fcntl.h>
@@ -22,19 +23,6 @@
 enum { MIN_REPEATS = 5, MAX_REPEATS = 50, MIN_TIMED = 200 };
 
 /* ---- memory of this process ------------------------------------------------------------------------------------------------- */
-
-/* A field of /proc/self/status ("VmHWM", "RssAnon") in bytes, 0 where there is none. */
-static uint64_t status_bytes(const char *field)
-{
-    char line[256];
-    uint64_t kb = 0;
-    size_t n = strlen(field);
-    FILE *f = fopen("/proc/self/status", "r");
-    while (f && fgets(line, sizeof line, f))
-        if (!strncmp(line, field, n) && line[n] == ':') kb = strtoull(line + n + 1, NULL, 10);
-    if (f) fclose(f);
-    return kb * 1024;
-}
 
 /* From here VmHWM is the peak of what follows. Where /proc forbids it the peak stays that of the whole process. */
 static void reset_peak(void)
@@ -106,18 +94,20 @@ static leann_status build_and_save(leann_ctx *ctx, const leann_job *job, leann_v
         say(job, LEANN_SAY_FATAL, 0, s, leann_ctx_error(ctx));
         return s;
     }
+    leann_stages_accept(stages, leann_program(), job->since_ns);
     uint64_t start = leann_now_ns();
     s = leann_method_build(ctx, job->data, job->cell->config, stages, &index);
     double wall = (double)(leann_now_ns() - start) * 1e-9;
     if (!s) {
         leann_value *report = leann_stages_report(stages);
         double sum = sum_seconds(report);
+        leann_value_set(record, "program", leann_value_new_text(leann_program()));
         put_real(record, "build_s", leann_value_count(report) ? sum : wall);
         put_real(record, "wall_s", wall);
         leann_value_set(record, "stages", report);
         leann_value_set(record, "facts", facts_stated(ctx));
-        put_bytes(record, "peak_rss_bytes", status_bytes("VmHWM"));
-        put_bytes(record, "rss_anon_bytes", status_bytes("RssAnon"));
+        put_bytes(record, "peak_rss_bytes", leann_process_bytes("VmHWM"));
+        put_bytes(record, "rss_anon_bytes", leann_process_bytes("RssAnon"));
         if ((s = leann_index_save(ctx, index, job->index_path))) say(job, LEANN_SAY_FATAL, 0, s, leann_ctx_error(ctx));
     }
     leann_index_free(index);
@@ -294,8 +284,8 @@ static leann_status tune(bench *b, const leann_point *p, leann_result *r, leann_
 
 static void keep_work(const leann_work *w, uint64_t out[LEANN_RESULT_WORK])
 {
-    const uint64_t all[LEANN_RESULT_WORK] = {w->dist_comps, w->hops,        w->fetches,     w->recomputes, w->encoder_calls,
-                                             w->cache_hits, w->stage_ns[0], w->stage_ns[1], w->stage_ns[2]};
+    const uint64_t all[LEANN_RESULT_WORK] = {w->dist_comps, w->hops,        w->fetches,     w->recomputes,  w->encoder_calls,
+                                             w->cache_hits, w->stage_ns[0], w->stage_ns[1], w->stage_ns[2], w->pages};
     memcpy(out, all, sizeof all);
 }
 
@@ -478,7 +468,7 @@ static leann_status measure(bench *b, const leann_point *p, leann_result *r)
     if (!s)
         s = leann_point_times(b->ctx, b->job->sweep, b->job->data, plan, p->k, mean_ns, &r->timed_rows, &r->times_ns, &r->t, &r->repeats);
     if (!s && b->job->sweep->batch) s = batch(b, plan, r);
-    r->search_rss_bytes = status_bytes("VmHWM");
+    r->search_rss_bytes = leann_process_bytes("VmHWM");
     leann_plan_free(plan);
     leann_value_free(chosen);
     return s;
@@ -555,7 +545,7 @@ leann_status leann_cell_measure(leann_ctx *ctx, const leann_job *job, const uint
     uint64_t start = leann_now_ns();
     if (!s) s = leann_index_open(ctx, job->index_path, &index);
     double load_s = (double)(leann_now_ns() - start) * 1e-9;
-    uint64_t load_rss = status_bytes("VmHWM");
+    uint64_t load_rss = leann_process_bytes("VmHWM");
     if (s) {
         say(job, LEANN_SAY_BAD_INDEX, 0, s, leann_ctx_error(ctx));
         goto done;

@@ -29,6 +29,7 @@ typedef struct {
     const char *index_path;  /* <cache>/<hash>.leann */
     const char *record_path; /* <cache>/<hash>.json: what is known of its build */
     const leann_value *provenance;
+    int64_t since_ns; /* stages made before (leann_date_ns) are made again; 0: any will do */
     void (*say)(void *arg, leann_say what, uint32_t index, leann_status status, uint64_t done, uint64_t total, const char *text);
     void *arg;
     const volatile sig_atomic_t *stop; /* set by a signal: give up soon; NULL: never */

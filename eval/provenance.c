@@ -10,6 +10,7 @@
 #include "leann_build.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -21,6 +22,29 @@
 #ifndef LEANN_LIBRARIES
 #define LEANN_LIBRARIES "unknown"
 #endif
+
+#ifdef __clang__
+#define COMPILER "clang " __clang_version__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
+const char *leann_program(void)
+{
+    return LEANN_SOURCES " " COMPILER " " LEANN_FLAGS;
+}
+
+uint64_t leann_process_bytes(const char *field)
+{
+    char line[256];
+    uint64_t kb = 0;
+    size_t n = strlen(field);
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (!strncmp(line, field, n) && line[n] == ':') kb = strtoull(line + n + 1, NULL, 10);
+    if (f) fclose(f);
+    return kb * 1024;
+}
 
 void leann_data_sha(const leann_dataset *data, char hex[65])
 {
@@ -71,11 +95,7 @@ leann_value *leann_provenance(const leann_dataset *data, unsigned threads)
     leann_value_set(map, "dirty", leann_value_new_bool(LEANN_DIRTY));
     snprintf(text, sizeof text, "%d.%d.%d", LEANN_VERSION_MAJOR, LEANN_VERSION_MINOR, LEANN_VERSION_PATCH);
     put(map, "version", text);
-#ifdef __clang__
-    put(map, "compiler", "clang " __clang_version__);
-#else
-    put(map, "compiler", "gcc " __VERSION__);
-#endif
+    put(map, "compiler", COMPILER);
     put(map, "flags", LEANN_FLAGS);
     put(map, "isa", leann_kernels_get()->name);
     cpu_model(text, sizeof text);

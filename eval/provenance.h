@@ -11,7 +11,13 @@
  * libraries, system, date}: a new map. */
 leann_value *leann_provenance(const leann_dataset *data, unsigned threads);
 
+/* What builds indexes here: the sum of its sources, the compiler and the flags. Two programs of one name take the same time for a build. */
+const char *leann_program(void);
+
 /* One sha256 (64 hex digits) of the three: what a point's identity knows of its data. */
 void leann_data_sha(const leann_dataset *data, char hex[65]);
+
+/* Memory of this process: a field of /proc/self/status ("VmHWM": the most it ever had resident, "RssAnon") in bytes; 0 where there is none. */
+uint64_t leann_process_bytes(const char *field);
 
 #endif

@@ -142,14 +142,30 @@ static leann_status get_array(leann_ctx *ctx, leann_h5 *h, const char *path, con
     return LEANN_OK;
 }
 
+/* A count that was added later is 0 in older files: their rows are the beginning of today's. */
+static leann_status get_work(leann_ctx *ctx, leann_h5 *h, const char *path, leann_result *raw)
+{
+    enum { FIRST = 9 }; /* counts that every file has */
+    uint32_t cols = 0;
+    uint64_t *work = NULL;
+    leann_status s = get_array(ctx, h, path, "work", LEANN_H5_U64, &raw->n, &cols, (void **)&work);
+    if (!s && (cols < FIRST || cols > LEANN_RESULT_WORK))
+        s = leann_fail(ctx, LEANN_EFORMAT, "%s: 'work' has %u counts a query; %d to %d are known", path, cols, FIRST, LEANN_RESULT_WORK);
+    if (!s && !(raw->work = leann_alloc(ctx, raw->n, LEANN_RESULT_WORK * sizeof *work))) s = LEANN_ENOMEM;
+    for (uint32_t i = 0; i < raw->n && !s; i++)
+        memcpy(raw->work + (size_t)i * LEANN_RESULT_WORK, work + (size_t)i * cols, cols * sizeof *work);
+    leann_free(work);
+    return s;
+}
+
 static leann_status get_arrays(leann_ctx *ctx, leann_h5 *h, const char *path, leann_result *raw)
 {
     leann_status s;
-    uint32_t work = LEANN_RESULT_WORK, tune = 3;
-    if (leann_h5_has(h, "ids") && ((s = get_array(ctx, h, path, "ids", LEANN_H5_U32, &raw->n, &raw->k, (void **)&raw->ids)) ||
-                                   (s = get_array(ctx, h, path, "query_rows", LEANN_H5_U32, &raw->n, NULL, (void **)&raw->query_rows)) ||
-                                   (s = get_array(ctx, h, path, "dist", LEANN_H5_F32, &raw->n, &raw->k, (void **)&raw->dist)) ||
-                                   (s = get_array(ctx, h, path, "work", LEANN_H5_U64, &raw->n, &work, (void **)&raw->work))))
+    uint32_t tune = 3;
+    if (leann_h5_has(h, "ids") &&
+        ((s = get_array(ctx, h, path, "ids", LEANN_H5_U32, &raw->n, &raw->k, (void **)&raw->ids)) ||
+         (s = get_array(ctx, h, path, "query_rows", LEANN_H5_U32, &raw->n, NULL, (void **)&raw->query_rows)) ||
+         (s = get_array(ctx, h, path, "dist", LEANN_H5_F32, &raw->n, &raw->k, (void **)&raw->dist)) || (s = get_work(ctx, h, path, raw))))
         return s;
     if (leann_h5_has(h, "times_ns") &&
         ((s = get_array(ctx, h, path, "times_ns", LEANN_H5_U64, &raw->repeats, &raw->t, (void **)&raw->times_ns)) ||

@@ -9,7 +9,7 @@
 
 #include "core/value.h"
 
-enum { LEANN_RESULT_WORK = 9 }; /* dist_comps, hops, fetches, recomputes, encoder_calls, cache_hits, stage_ns[0], [1], [2] */
+enum { LEANN_RESULT_WORK = 10 }; /* dist_comps, hops, fetches, recomputes, encoder_calls, cache_hits, stage_ns[0], [1], [2], pages */
 
 typedef struct {
     char *identity; /* canonical JSON: what this point is */

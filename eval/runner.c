@@ -31,7 +31,7 @@ leann_status leann_run_data(leann_ctx *ctx, leann_run *run, uint32_t data)
     leann_dataset_free(run->data);
     run->data = NULL;
     run->data_at = data;
-    return leann_dataset_open(ctx, run->sweep->data[data], &run->data);
+    return leann_dataset_open(ctx, run->sweep->place[data], &run->data);
 }
 
 static leann_status identify(leann_ctx *ctx, leann_run *run)
@@ -40,6 +40,7 @@ static leann_status identify(leann_ctx *ctx, leann_run *run)
     leann_status s = LEANN_OK;
     for (uint32_t i = run->sweep->datas; i-- > 0 && !s;) { /* the first is at hand afterwards, and its cells come first */
         if ((s = leann_run_data(ctx, run, i))) break;
+        if ((s = leann_sweep_labels(ctx, run->sweep, i, run->data))) break;
         leann_data_sha(run->data, sha);
         s = leann_sweep_identify(ctx, run->sweep, i, sha);
     }
@@ -180,12 +181,13 @@ leann_status leann_run_open(leann_ctx *ctx, const char *name, leann_run_options 
     leann_dataset_info *info = NULL;
     if (!run) return LEANN_ENOMEM;
     run->options = options;
+    run->opened_ns = leann_date_ns();
     leann_status s = leann_sweep_load(ctx, name, &run->sweep);
     if (s) goto done;
     if (options.threads) run->sweep->threads = options.threads;
     if ((s = folders(ctx, run))) goto done;
     if (!(info = leann_alloc(ctx, run->sweep->datas, sizeof *info))) s = LEANN_ENOMEM;
-    for (uint32_t i = 0; i < run->sweep->datas && !s; i++) s = leann_dataset_peek(ctx, run->sweep->data[i], &info[i]);
+    for (uint32_t i = 0; i < run->sweep->datas && !s; i++) s = leann_dataset_peek(ctx, run->sweep->place[i], &info[i]);
     if (!s) s = leann_sweep_expand(ctx, run->sweep, info);
     if (!s && options.only) s = leann_sweep_only(ctx, run->sweep, options.only);
     if (!s) s = identify(ctx, run);
@@ -288,6 +290,7 @@ leann_status leann_run_job(leann_ctx *ctx, leann_run *run, const leann_cell *cel
     leann_sha_end(sha, hex);
     job->index_path = leann_format(ctx, "%s/%.32s.leann", run->cache, hex);
     job->record_path = leann_format(ctx, "%s/%.32s.json", run->cache, hex);
+    job->since_ns = run->options.force ? run->opened_ns : 0;
     job->provenance = leann_provenance(run->data, run->sweep->threads);
     return job->index_path && job->record_path && job->provenance ? LEANN_OK : LEANN_ENOMEM;
 }
@@ -300,9 +303,25 @@ void leann_run_job_free(leann_job *job)
     *job = (leann_job){0};
 }
 
+/* The record of the build, whose seconds go into results, is this program's. */
+static bool built_by_this(const leann_job *job)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    leann_value *record = NULL;
+    leann_ctx *quiet = leann_ctx_new(1, 1);
+    bool same = quiet && !leann_file_read(quiet, job->record_path, 16 << 20, &text, &bytes) &&
+                !leann_value_parse(quiet, job->record_path, text, bytes, &record) &&
+                !strcmp(leann_value_text(leann_value_get(record, "program"), ""), leann_program());
+    leann_value_free(record);
+    leann_free(text);
+    leann_ctx_free(quiet);
+    return same;
+}
+
 leann_status leann_run_build(leann_ctx *ctx, const leann_job *job, bool afresh, leann_worker_heard heard, void *arg, leann_outcome *out)
 {
-    bool there = !access(job->index_path, R_OK) && !access(job->record_path, R_OK);
+    bool there = !access(job->index_path, R_OK) && !access(job->record_path, R_OK) && built_by_this(job);
     *out = (leann_outcome){.word = "ok"};
     if (there && !afresh) {
         utimensat(AT_FDCWD, job->index_path, NULL, 0); /* used now: trimming takes the oldest */

@@ -11,7 +11,7 @@ typedef struct {
     const char *results; /* the folder, NULL: results/<stem> */
     const char *only;    /* "key=value,…" or NULL */
     unsigned threads;    /* of a build, 0: as the sweep says */
-    bool force;          /* everything again, builds too */
+    bool force;          /* everything again, builds and their stages too */
     bool retry;          /* failed points again */
 } leann_run_options;
 
@@ -29,6 +29,7 @@ typedef struct {
     uint32_t corrected_by;               /* earlier builds that the estimates rest on */
     leann_dataset *data;                 /* the one at hand */
     uint32_t data_at;
+    int64_t opened_ns; /* leann_date_ns: what --force makes again is all from before */
 } leann_run;
 
 /* Loads the sweep, opens its data sets (their checksums name the results), and finds out what is done. Writes nothing.
@@ -64,7 +65,7 @@ leann_status leann_run_data(leann_ctx *ctx, leann_run *run, uint32_t data);
 /* A job for a cell of the run: the paths are the caller's to free with leann_run_job_free. */
 leann_status leann_run_job(leann_ctx *ctx, leann_run *run, const leann_cell *cell, leann_job *job);
 void leann_run_job_free(leann_job *job);
-/* Builds the cell in a worker unless its index is in the cache (afresh: anyway). */
+/* Builds the cell in a worker unless its index is in the cache, built by this program (afresh: anyway). */
 leann_status leann_run_build(leann_ctx *ctx, const leann_job *job, bool afresh, leann_worker_heard heard, void *arg, leann_outcome *out);
 /* One writer a results folder: the lock's descriptor, or -1 with ELIMIT (who holds it) or EIO (the folder cannot be written). */
 int leann_run_lock(leann_ctx *ctx, const char *folder);

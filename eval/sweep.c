@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "eval/sweep.h"
+#include "core/files.h"
 #include "core/params.h"
 
 #include <dirent.h>
@@ -14,23 +15,6 @@
 enum { MAX_QUERIES = 100000000, MAX_K = 100000, MAX_STEMS = 256 };
 
 /* ---- finding -------------------------------------------------------------------------------------------------------------- */
-
-/* eval/sweeps of this folder, else of the tree that the program lies in (build/release/leann -> two up). */
-static leann_status sweep_folder(leann_ctx *ctx, char *folder, size_t size)
-{
-    char exe[4096];
-    snprintf(folder, size, "eval/sweeps");
-    if (!access(folder, R_OK)) return LEANN_OK;
-    ssize_t length = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    if (length > 0) exe[length] = 0;
-    for (unsigned up = 0; up < 4 && length > 0; up++) {
-        char *slash = strrchr(exe, '/');
-        if (!slash) break;
-        *slash = 0;
-        if (snprintf(folder, size, "%s/eval/sweeps", exe) < (int)size && !access(folder, R_OK)) return LEANN_OK;
-    }
-    return leann_fail(ctx, LEANN_ENOTFOUND, "there is no folder eval/sweeps here or above the program: give the sweep's path");
-}
 
 static leann_status no_such_stem(leann_ctx *ctx, const char *folder, const char *stem)
 {
@@ -63,8 +47,8 @@ static leann_status find_path(leann_ctx *ctx, const char *given, char *path, siz
         return access(path, F_OK) ? leann_fail_errno(ctx, "cannot open sweep %s", path) : LEANN_OK;
     }
     char folder[4096];
-    leann_status s = sweep_folder(ctx, folder, sizeof folder);
-    if (s) return s;
+    if (!leann_shipped_find("eval/sweeps", folder, sizeof folder))
+        return leann_fail(ctx, LEANN_ENOTFOUND, "there is no folder eval/sweeps here or with the program: give the sweep's path");
     for (size_t i = 0; i < 3; i++)
         if (snprintf(path, size, "%s/%s%s", folder, given, endings[i]) < (int)size && !access(path, F_OK)) return LEANN_OK;
     return no_such_stem(ctx, folder, given);
@@ -172,13 +156,57 @@ static leann_status read_data(leann_ctx *ctx, leann_sweep *sweep)
     size_t n = list ? leann_value_count(v) : 1;
     if (n < 1 || n > 1000) return leann_fail(ctx, LEANN_EINVAL, "%s: data lists %zu data sets, but must list 1 to 1000", sweep->stem, n);
     if (!(sweep->data = leann_alloc(ctx, n, sizeof *sweep->data))) return LEANN_ENOMEM;
+    if (!(sweep->place = leann_alloc(ctx, n, sizeof *sweep->place))) return LEANN_ENOMEM;
     for (size_t i = 0; i < n; i++) {
         const char *name = leann_value_text(list ? leann_value_at(v, i) : v, "");
         if (!*name) return leann_fail(ctx, LEANN_EINVAL, "%s: data must be a catalogue name, a path, or a list of these", sweep->stem);
-        if (!(sweep->data[i] = leann_format(ctx, "%s", name))) return LEANN_ENOMEM;
         sweep->datas++;
+        if (!(sweep->data[i] = leann_format(ctx, "%s", name))) return LEANN_ENOMEM;
+        if (!(sweep->place[i] = leann_format(ctx, "%s", name))) return LEANN_ENOMEM;
     }
     return LEANN_OK;
+}
+
+/* folder/path without links and dots in its folders, heap; NULL when there is no such file. */
+static char *absolute(leann_ctx *ctx, const char *folder, const char *path)
+{
+    char *joined = leann_format(ctx, "%s/%s", folder, path), *slash = joined ? strrchr(joined, '/') : NULL, *found = NULL;
+    if (!slash || access(joined, F_OK)) {
+        leann_free(joined);
+        return NULL;
+    }
+    *slash = 0;
+    char *real = realpath(*joined ? joined : "/", NULL);
+    if (real) found = leann_format(ctx, "%s/%s", real, slash + 1);
+    free(real);
+    leann_free(joined);
+    return found;
+}
+
+static leann_status find_data(leann_ctx *ctx, leann_sweep *sweep, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? leann_format(ctx, "%.*s", (int)(slash - path), path) : leann_format(ctx, ".");
+    leann_status s = folder ? LEANN_OK : LEANN_ENOMEM;
+    leann_value *places = leann_value_new_list();
+    for (uint32_t i = 0; i < sweep->datas && !s; i++) {
+        const char *given = sweep->data[i];
+        if (*given != '/' && leann_dataset_is_path(given)) {
+            char *found = absolute(ctx, folder, given);
+            if (!found) found = absolute(ctx, ".", given);
+            if (!found && !(s = leann_ctx_status(ctx)))
+                s = leann_fail(ctx, LEANN_ENOTFOUND, "%s: no file %s in the sweep's folder %s, nor in the working folder", sweep->stem,
+                               given, folder);
+            leann_free(sweep->place[i]);
+            sweep->place[i] = found;
+        }
+        if (!s) leann_value_append(places, leann_value_new_text(sweep->place[i]));
+    }
+    bool list = leann_value_type(leann_value_get(sweep->tree, "data")) == LEANN_V_LIST;
+    if (!s) leann_value_set(sweep->tree, "data", list ? leann_value_keep(places) : leann_value_copy(leann_value_at(places, 0)));
+    leann_value_free(places);
+    leann_free(folder);
+    return s;
 }
 
 static leann_status read_limits(leann_ctx *ctx, leann_sweep *sweep)
@@ -276,7 +304,11 @@ leann_status leann_sweep_load(leann_ctx *ctx, const char *given, leann_sweep **o
     base = base ? base + 1 : path;
     dot = strrchr(base, '.');
     snprintf(stem, sizeof stem, "%.*s", (int)(dot && dot > base ? dot - base : (ptrdiff_t)strlen(base)), base);
-    return from_tree(ctx, stem, tree, out);
+    if (!(s = from_tree(ctx, stem, tree, out)) && (s = find_data(ctx, *out, path))) {
+        leann_sweep_free(*out);
+        *out = NULL;
+    }
+    return s;
 }
 
 /* ---- looking inside ------------------------------------------------------------------------------------------------------- */
@@ -348,10 +380,14 @@ void leann_sweep_free(leann_sweep *sweep)
         leann_free(sweep->left_out[i].label);
         leann_free(sweep->left_out[i].reason);
     }
-    for (uint32_t i = 0; i < sweep->datas; i++) leann_free(sweep->data[i]);
+    for (uint32_t i = 0; i < sweep->datas; i++) {
+        leann_free(sweep->data[i]);
+        leann_free(sweep->place[i]);
+    }
     leann_free(sweep->cell);
     leann_free(sweep->left_out);
     leann_free(sweep->data);
+    leann_free(sweep->place);
     leann_free(sweep->info);
     leann_free(sweep->stem);
     leann_free(sweep->about);

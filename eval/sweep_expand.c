@@ -24,7 +24,7 @@ static bool is_grid(const leann_value *v)
     return leann_value_type(v) == LEANN_V_MAP && leann_value_count(v) == 1 && leann_value_get(v, "grid");
 }
 
-static leann_status expand(leann_ctx *ctx, const leann_value *v, leann_value *out);
+static leann_status expand(leann_ctx *ctx, const char *key, const leann_value *v, leann_value *out);
 
 /* Every partial map of `partial` with every value of one more entry. */
 static leann_status cross(leann_ctx *ctx, const leann_value *partial, const char *key, const leann_value *axis, leann_value *out)
@@ -49,7 +49,7 @@ static leann_status expand_map(leann_ctx *ctx, const leann_value *v, leann_value
         const char *key = NULL;
         const leann_value *entry = leann_value_entry(v, i, &key);
         leann_value *axis = leann_value_new_list(), *next = leann_value_new_list();
-        if (!(s = expand(ctx, entry, axis))) s = cross(ctx, partial, key, axis, next);
+        if (!(s = expand(ctx, key, entry, axis))) s = cross(ctx, partial, key, axis, next);
         leann_value_free(axis);
         leann_value_free(partial);
         partial = next;
@@ -59,13 +59,13 @@ static leann_status expand_map(leann_ctx *ctx, const leann_value *v, leann_value
     return s;
 }
 
-/* v with every list inside it taken as an axis, appended to out; a {grid: …} stays whole. */
-static leann_status expand(leann_ctx *ctx, const leann_value *v, leann_value *out)
+/* v, the value of key, with every list inside it taken as an axis, appended to out; a {grid: …} stays whole. */
+static leann_status expand(leann_ctx *ctx, const char *key, const leann_value *v, leann_value *out)
 {
     leann_status s = LEANN_OK;
     if (leann_value_type(v) == LEANN_V_LIST) {
-        if (!leann_value_count(v)) return leann_fail(ctx, LEANN_EINVAL, "an empty list is no axis");
-        for (size_t i = 0; !s && i < leann_value_count(v); i++) s = expand(ctx, leann_value_at(v, i), out);
+        if (!leann_value_count(v)) return leann_fail(ctx, LEANN_EINVAL, "%s is an empty list, which is no axis", key);
+        for (size_t i = 0; !s && i < leann_value_count(v); i++) s = expand(ctx, key, leann_value_at(v, i), out);
     } else if (leann_value_type(v) == LEANN_V_MAP && !is_grid(v)) {
         s = expand_map(ctx, v, out);
     } else {
@@ -82,7 +82,7 @@ static leann_status axis_of(leann_ctx *ctx, const leann_value *tree, const leann
     const leann_value *v = group ? leann_value_get(group, key) : NULL;
     if (!v) v = tree ? leann_value_get(tree, key) : NULL;
     *out = leann_value_new_list();
-    leann_status s = expand(ctx, v ? v : otherwise, *out);
+    leann_status s = expand(ctx, key, v ? v : otherwise, *out);
     leann_value_free(otherwise);
     return s;
 }
@@ -140,8 +140,13 @@ static leann_status grid_values(leann_ctx *ctx, const char *name, const leann_va
     const leann_value *list = leann_value_get(grid, "grid"), *first = leann_value_at(list, 0);
     double from = leann_value_real(first, 0), to = leann_value_real(leann_value_at(list, 1), 0);
     double ratio = leann_value_real(leann_value_at(list, 2), 0);
-    if (leann_value_type(list) != LEANN_V_LIST || leann_value_count(list) != 3 || !(from > 0 && to >= from && ratio > 1 && to < 1e15))
-        return leann_fail(ctx, LEANN_EINVAL, "%s: a grid is [from, to, ratio] with 0 < from <= to and ratio > 1", name);
+    if (leann_value_type(list) != LEANN_V_LIST || leann_value_count(list) != 3 || !(from > 0 && to >= from && ratio > 1 && to < 1e15)) {
+        char *shown = leann_value_json(list, false, 0);
+        leann_status s = leann_fail(ctx, LEANN_EINVAL, "%s: {grid: %.80s}: a grid is [from, to, ratio] with 0 < from <= to and ratio > 1",
+                                    name, shown ? shown : "?");
+        leann_free(shown);
+        return s;
+    }
     if (tuned && ratio > 1.1 + 1e-9)
         return leann_fail(ctx, LEANN_EINVAL, "%s: the grid's ratio is %g; to reach a recall it must be at most 1.1", name, ratio);
     double steps = floor(log(to / from) / log(ratio) + 1e-9);
@@ -186,7 +191,9 @@ typedef struct { /* one group of the file while it is expanded */
     const leann_value *group;
     uint32_t index;
     leann_value *configs, *queries, *ks, *seeds, *targets, *constraints;
-    bool *applied; /* (constraints) */
+    struct {
+        bool asked, applied, held, over_data;
+    } * seen;      /* (constraints): what became of each */
     size_t points; /* of the whole sweep so far */
 } group_job;
 
@@ -293,11 +300,14 @@ static leann_status broken(leann_ctx *ctx, group_job *job, const leann_cell *cel
     *reason = NULL;
     for (size_t i = 0; i < leann_value_count(job->constraints) && !*reason; i++) {
         const char *text = leann_value_text(leann_value_at(job->constraints, i), "");
-        bool holds = true, applies = true;
-        leann_status s = leann_requires(ctx, text, &facts, &holds, &applies);
+        leann_verdict verdict;
+        leann_status s = leann_requires(ctx, text, &facts, &verdict);
         if (s) return s;
-        job->applied[i] |= applies;
-        if (!holds) *reason = text;
+        job->seen[i].asked = true;
+        job->seen[i].applied |= verdict.applies;
+        job->seen[i].held |= verdict.holds;
+        job->seen[i].over_data |= verdict.over_data;
+        if (!verdict.holds) *reason = text;
     }
     return LEANN_OK;
 }
@@ -412,6 +422,20 @@ static leann_status check_ks(leann_ctx *ctx, const group_job *job)
     return LEANN_OK;
 }
 
+/* One that never applies has a misspelt name; one that lets nothing through, whatever the data, a misspelt value. */
+static leann_status check_constraints(leann_ctx *ctx, const group_job *job)
+{
+    for (size_t i = 0; i < leann_value_count(job->constraints); i++) {
+        const char *text = leann_value_text(leann_value_at(job->constraints, i), "");
+        if (!job->seen[i].asked) continue; /* the ones before it left nothing over */
+        if (!job->seen[i].applied)
+            return leann_fail(ctx, LEANN_EINVAL, "requires \"%s\" never applies: no cell has the parameter it names", text);
+        if (!job->seen[i].held && !job->seen[i].over_data)
+            return leann_fail(ctx, LEANN_EINVAL, "requires \"%s\" leaves out every cell", text);
+    }
+    return LEANN_OK;
+}
+
 static leann_status group_cells(leann_ctx *ctx, group_job *job)
 {
     leann_status s = check_ks(ctx, job);
@@ -428,11 +452,7 @@ static leann_status group_cells(leann_ctx *ctx, group_job *job)
             }
         leann_value_free(config);
     }
-    for (size_t i = 0; !s && i < leann_value_count(job->constraints); i++)
-        if (!job->applied[i])
-            s = leann_fail(ctx, LEANN_EINVAL, "requires \"%s\" never applies: no cell of cells[%u] has the parameter it names",
-                           leann_value_text(leann_value_at(job->constraints, i), ""), job->index);
-    return s;
+    return s ? s : check_constraints(ctx, job);
 }
 
 static leann_status expand_group(leann_ctx *ctx, leann_sweep *sweep, uint32_t index, size_t *points)
@@ -452,24 +472,34 @@ static leann_status expand_group(leann_ctx *ctx, leann_sweep *sweep, uint32_t in
     bool tuned = leann_value_real(leann_value_at(job.targets, 0), 0) > 0;
     if (!s && !tuned) s = grids_as_axes(ctx, query);
     if (!s)
-        s = axis_of(ctx, NULL, NULL, "", config, &job.configs);
+        s = axis_of(ctx, NULL, NULL, "build", config, &job.configs);
     else
         leann_value_free(config);
     if (!s)
-        s = axis_of(ctx, NULL, NULL, "", query, &job.queries);
+        s = axis_of(ctx, NULL, NULL, "query", query, &job.queries);
     else
         leann_value_free(query);
     if (!s) s = axis_of(ctx, tree, job.group, "k", leann_value_new_null(), &job.ks);
     if (!s) s = axis_of(ctx, tree, job.group, "seed", leann_value_new_int(1), &job.seeds);
     job.constraints = leann_value_new_list();
-    if ((v = leann_value_get(job.group, "requires")) && !s) s = expand(ctx, v, job.constraints);
-    if (!s && !(job.applied = leann_alloc(ctx, leann_value_count(job.constraints) + 1, sizeof *job.applied))) s = LEANN_ENOMEM;
+    if ((v = leann_value_get(job.group, "requires")) && !s) s = expand(ctx, "requires", v, job.constraints);
+    if (!s && !(job.seen = leann_alloc(ctx, leann_value_count(job.constraints) + 1, sizeof *job.seen))) s = LEANN_ENOMEM;
     if (!s) s = group_cells(ctx, &job);
     leann_value *lists[] = {job.configs, job.queries, job.ks, job.seeds, job.targets, job.constraints};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) leann_value_free(lists[i]);
-    leann_free(job.applied);
+    leann_free(job.seen);
     *points = job.points;
     return s;
+}
+
+/* The sentence of a failure gets the group in front. */
+static leann_status say_group(leann_ctx *ctx, leann_status s, uint32_t index)
+{
+    char sentence[1024];
+    if (!s || s == LEANN_ENOMEM) return s;
+    snprintf(sentence, sizeof sentence, "%s", leann_ctx_error(ctx));
+    leann_ctx_clear(ctx);
+    return leann_fail(ctx, s, "cells[%u]: %s", index, sentence);
 }
 
 /* ---- order ---------------------------------------------------------------------------------------------------------------- */
@@ -541,8 +571,12 @@ leann_status leann_sweep_expand(leann_ctx *ctx, leann_sweep *sweep, const leann_
         if (sweep->queries > info[i].queries || info[i].queries < 2)
             s = leann_fail(ctx, LEANN_EINVAL, "queries = %u: data set '%s' has %u test rows and must have at least %u", sweep->queries,
                            sweep->data[i], info[i].queries, sweep->queries > 2 ? sweep->queries : 2);
-    for (uint32_t i = 0; i < leann_value_count(leann_value_get(sweep->tree, "cells")) && !s; i++) s = expand_group(ctx, sweep, i, &points);
+    for (uint32_t i = 0; i < leann_value_count(leann_value_get(sweep->tree, "cells")) && !s; i++)
+        s = say_group(ctx, expand_group(ctx, sweep, i, &points), i);
     if (!s) s = sort_cells(ctx, sweep);
+    if (!s && !sweep->cells)
+        s = leann_fail(ctx, LEANN_EINVAL, "constraints leave no point over; %s requires %s", sweep->left_out->label,
+                       sweep->left_out->reason);
     leann_ctx_set_seed(ctx, seed);
     return s;
 }

@@ -25,6 +25,7 @@ static leann_status identify_cell(leann_ctx *ctx, const leann_sweep *sweep, cons
     leann_value_set(id, "threads", leann_value_new_int(sweep->threads));
     leann_value_set(id, "isa", leann_value_new_text(leann_kernels_get()->name));
     leann_value_set(id, "blas", leann_value_new_text(leann_blas_name()));
+    if (*cell->labels) leann_value_set(id, "labels", leann_value_new_text(cell->labels));
     leann_free(cell->identity);
     cell->identity = leann_value_json(id, true, 0);
     leann_value_free(id);
@@ -50,7 +51,10 @@ static leann_status identify_point(leann_ctx *ctx, const leann_sweep *sweep, con
     leann_value_set(id, "format", leann_value_new_int(1));
     leann_value_set(id, "data_sha", leann_value_new_text(sha));
     leann_value_set(id, "queries", leann_value_new_int(sweep->queries));
+    /* Only where there is such a thing: older results keep their names. */
+    if (*cell->labels) leann_value_set(id, "labels", leann_value_new_text(cell->labels));
     if (sweep->whole) leann_value_set(id, "split", leann_value_new_bool(false));
+    if (sweep->batch) leann_value_set(id, "batch", leann_value_new_bool(true));
     leann_value_set(id, "config", leann_value_copy(cell->config));
     leann_value_set(id, "revisions", words);
     leann_value_set(id, "query", leann_value_copy(p->query));
@@ -63,6 +67,20 @@ static leann_status identify_point(leann_ctx *ctx, const leann_sweep *sweep, con
     p->identity = leann_value_json(id, true, 0);
     leann_value_free(id);
     return p->identity ? LEANN_OK : leann_fail(ctx, LEANN_ENOMEM, "out of memory");
+}
+
+leann_status leann_sweep_labels(leann_ctx *ctx, leann_sweep *sweep, uint32_t data, const leann_dataset *opened)
+{
+    leann_status s = LEANN_OK;
+    for (uint32_t i = 0; i < sweep->cells && !s; i++) {
+        leann_cell *cell = &sweep->cell[i];
+        if (cell->data != data) continue;
+        s = leann_method_labels(ctx, cell->config, opened, cell->labels);
+        if (!s || s == LEANN_ENOMEM || s == LEANN_EINTR) continue;
+        leann_ctx_clear(ctx);
+        s = LEANN_OK;
+    }
+    return s;
 }
 
 leann_status leann_sweep_identify(leann_ctx *ctx, leann_sweep *sweep, uint32_t data, const char *data_sha)

@@ -10,6 +10,7 @@
 
 #include <ctype.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,12 +20,13 @@ typedef struct {
     kind kind;
     double number; /* of a TRUTH: 0 or 1 */
     char word[MAX_NAME];
+    bool is_parameter; /* build.*, query.* or method: what else is a WORD stands for itself */
 } operand;
 typedef struct {
     leann_ctx *ctx;
     const char *text, *at;
     const leann_facts *facts;
-    bool applies;
+    bool applies, over_data;
     unsigned depth;
 } parser;
 
@@ -65,7 +67,8 @@ static leann_status name(parser *p, operand *out)
     const struct {
         const char *name;
         double value;
-    } known[] = {{"n", f->n}, {"d", f->d}, {"queries", f->queries}, {"k", f->k}, {"seed", f->seed}};
+        bool of_data;
+    } known[] = {{"n", f->n, true}, {"d", f->d, true}, {"queries", f->queries, true}, {"k", f->k, false}, {"seed", f->seed, false}};
     char word[MAX_NAME];
     size_t length = 0;
     for (;; length++) { /* a '-' belongs to a word when letters stand on both sides: stratified-kmeans */
@@ -78,16 +81,21 @@ static leann_status name(parser *p, operand *out)
     word[length] = 0;
     *out = (operand){.kind = WORD};
     if (!strncmp(word, "build.", 6) || !strncmp(word, "query.", 6)) {
-        operand_of(leann_sweep_path(word[0] == 'b' ? f->build : f->query, word + 6), f->n, out);
+        const leann_value *v = leann_sweep_path(word[0] == 'b' ? f->build : f->query, word + 6);
+        operand_of(v, f->n, out);
+        out->is_parameter = true;
+        p->over_data |= leann_value_type(v) == LEANN_V_MAP && leann_value_get(v, "sqrt_n");
         if (out->kind == ABSENT) p->applies = false;
     } else if (strchr(word, '.')) {
         return wrong(p, "a name with dots that begins with neither build. nor query.");
     } else {
-        strcpy(out->word, strcmp(word, "method") ? word : f->method);
+        out->is_parameter = !strcmp(word, "method");
+        strcpy(out->word, out->is_parameter ? f->method : word);
         for (size_t i = 0; i < sizeof known / sizeof *known; i++)
             if (!strcmp(word, known[i].name)) {
                 out->kind = NUMBER;
                 out->number = known[i].value;
+                p->over_data |= known[i].of_data;
             }
     }
     p->at += length;
@@ -163,6 +171,28 @@ static bool compare(const char *op, const operand *a, const operand *b)
     return op[1] ? x >= y : x > y;
 }
 
+/* "build" or "query": where a parameter of that name is; NULL: nowhere. */
+static const char *parameter_of(const parser *p, const char *word)
+{
+    if (leann_sweep_path(p->facts->build, word)) return "build";
+    return leann_sweep_path(p->facts->query, word) ? "query" : NULL;
+}
+
+/* A word on one side and no parameter on the other: "selector == kmeans" compares two words, which says nothing of any cell. */
+static leann_status need_parameter(parser *p, const operand *left, const operand *right)
+{
+    char what[3 * MAX_NAME];
+    const operand *bare = left->kind == WORD ? left : right;
+    if (bare->kind != WORD || left->is_parameter || right->is_parameter) return LEANN_OK;
+    if (right->kind == WORD && !parameter_of(p, bare->word)) bare = right;
+    const char *room = parameter_of(p, bare->word);
+    if (room)
+        snprintf(what, sizeof what, "'%s' is a mere word; did you mean %s.%s? The comparison ends", bare->word, room, bare->word);
+    else
+        snprintf(what, sizeof what, "'%s' is a mere word (parameters are build.NAME and query.NAME); the comparison ends", bare->word);
+    return wrong(p, what);
+}
+
 static leann_status test(parser *p, operand *out)
 {
     static const char *const ops[] = {"<=", "<", ">=", ">", "==", "!=", "divides"};
@@ -171,7 +201,7 @@ static leann_status test(parser *p, operand *out)
     if (s) return s;
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
         if (!symbol(p, ops[i])) continue;
-        if ((s = arithmetic(p, &right, false))) return s;
+        if ((s = arithmetic(p, &right, false)) || (s = need_parameter(p, &left, &right))) return s;
         bool words = ops[i][0] == '=' || ops[i][0] == '!';
         if (!words && ((s = need(p, &left, NUMBER)) || (s = need(p, &right, NUMBER)))) return s;
         bool absent = left.kind == ABSENT || right.kind == ABSENT;
@@ -199,16 +229,15 @@ static leann_status any(parser *p, operand *out)
     return joined(p, out, false);
 }
 
-leann_status leann_requires(leann_ctx *ctx, const char *text, const leann_facts *facts, bool *holds, bool *applies)
+leann_status leann_requires(leann_ctx *ctx, const char *text, const leann_facts *facts, leann_verdict *verdict)
 {
-    parser p = {ctx, text, text, facts, true, 0};
+    parser p = {ctx, text, text, facts, true, false, 0};
     operand out = {.kind = ABSENT};
     leann_status s = any(&p, &out);
     if (s) return s;
     skip(&p);
     if (*p.at) return wrong(&p, "the text goes on");
     if (out.kind != TRUTH) return wrong(&p, "this is no comparison; it ends");
-    *holds = out.number != 0;
-    *applies = p.applies;
+    *verdict = (leann_verdict){out.number != 0, p.applies, p.over_data};
     return LEANN_OK;
 }

@@ -25,10 +25,17 @@ static uint32_t default_ef(const void *params)
     return 1;
 }
 
+static uint32_t slots(const void *params)
+{
+    (void)params;
+    return 0;
+}
+
 extern const leann_graph_type leann_graph_flat;
 const leann_graph_type leann_graph_flat = {
     .common = {.name = "flat", .revision = 1, .about = "no edges: a search scans all nodes", .source = "exhaustive search"},
     .build = build,
     .predict = predict,
     .default_ef = default_ef,
+    .slots = slots,
 };

@@ -10,6 +10,7 @@
 #include "graphs/linker.h"
 
 #include <assert.h>
+#include <math.h>
 
 #define TOP_LEVEL 31
 
@@ -57,25 +58,25 @@ typedef struct {
     uint32_t done, entry, top; /* the frozen graph: rows [0, done), its entry and that one's level */
 } hnsw_build;
 
-/* The rows of the batch before this one, with their keys. */
-typedef struct {
-    uint32_t first, n;
-    float *key;
-} mates;
-
-/* Links of one row on one level, from the frozen graph's best and the batch's earlier rows. */
-static leann_status link_level(leann_ctx *ctx, const hnsw_build *b, uint32_t row, uint32_t level, const leann_hit *best, uint32_t found,
-                               mates m)
+/* Links of one row on one level, from the frozen graph's best and the rows of the batch before this one. */
+static leann_status link_level(leann_ctx *ctx, const hnsw_build *b, uint32_t row, uint32_t level, const leann_hit *best, uint32_t found)
 {
-    uint32_t most = b->params.ef_construction, n = found;
+    const leann_oracle *oracle = b->linker.oracle;
+    uint32_t most = b->params.ef_construction, n = found, mates = 0;
     leann_hit *cand = leann_scratch(ctx, ((size_t)most + 1) * sizeof *cand);
     leann_hit *out = leann_scratch(ctx, (size_t)b->params.M * sizeof *out);
-    if (!cand || !out) return leann_ctx_status(ctx);
+    uint32_t *mate = leann_scratch(ctx, ((size_t)row - b->done + 1) * sizeof *mate);
+    float *key = leann_scratch(ctx, ((size_t)row - b->done + 1) * sizeof *key);
+    if (!cand || !out || !mate || !key) return leann_ctx_status(ctx);
     for (uint32_t i = 0; i < n; i++) cand[i] = best[i];
-    for (uint32_t i = 0; i < m.n; i++) {
-        leann_hit mate = {m.key[i], m.first + i};
-        if (b->levels[mate.id] < level || (n == most && !leann_hit_before(mate, cand[n - 1]))) continue;
-        leann_hits_insert(cand, n, mate);
+    for (uint32_t i = b->done; i < row; i++)
+        if (b->levels[i] >= level) mate[mates++] = i;
+    if (mates > 0) oracle->list(oracle, row, (leann_span){LEANN_NONE, 0, mates, mate}, n == most ? cand[n - 1].key : INFINITY, key);
+    leann_ctx_work(ctx)->dist_comps += mates;
+    for (uint32_t i = 0; i < mates; i++) {
+        leann_hit hit = {key[i], mate[i]};
+        if (n == most && !leann_hit_before(hit, cand[n - 1])) continue;
+        leann_hits_insert(cand, n, hit);
         n += n < most;
     }
     if (n < b->params.M) { /* as hnswlib: too few to choose from */
@@ -94,25 +95,20 @@ static leann_status insert_row(leann_ctx *ctx, const hnsw_build *b, uint32_t row
     const leann_oracle *oracle = b->linker.oracle;
     leann_status status = LEANN_OK;
     uint32_t level = b->levels[row];
-    mates m = {b->done, row - b->done, leann_scratch(ctx, ((size_t)row - b->done + 1) * sizeof(float))};
-    if (!m.key) return leann_ctx_status(ctx);
-    if (m.n > 0) oracle->list(oracle, row, (leann_span){LEANN_NONE, m.first, m.n, NULL}, m.key);
-    leann_ctx_work(ctx)->dist_comps += m.n;
-
     for (uint32_t l = level; !status && (l > b->top || b->done == 0); l--) {
-        status = link_level(ctx, b, row, l, NULL, 0, m);
+        status = link_level(ctx, b, row, l, NULL, 0);
         if (l == 0) return status;
     }
     leann_row_scorer scorer;
     leann_row_scorer_start(&scorer, oracle, row);
     leann_hit at = {.id = b->entry};
-    scorer.scorer.score(&scorer.scorer, (leann_span){LEANN_NONE, 0, 1, &at.id}, 0, &at.key, NULL);
+    scorer.scorer.score(&scorer.scorer, (leann_span){LEANN_NONE, 0, 1, &at.id}, INFINITY, &at.key, NULL);
     if (!status) status = leann_graph_descend(ctx, g, &scorer.scorer, b->top, level, &at);
     for (uint32_t l = level < b->top ? level : b->top; !status; l--) {
         size_t mark = leann_scratch_mark(ctx);
         leann_graph_walk walk = {.level = l, .ef = b->params.ef_construction};
         status = leann_graph_collect(ctx, g, &scorer.scorer, at, &walk);
-        if (!status) status = link_level(ctx, b, row, l, walk.best, walk.found, m);
+        if (!status) status = link_level(ctx, b, row, l, walk.best, walk.found);
         if (!status) at = walk.best[0];
         leann_scratch_reset(ctx, mark);
         if (l == 0) break;
@@ -213,6 +209,11 @@ static uint32_t default_ef(const void *params)
     return resolve(params).ef_search;
 }
 
+static uint32_t slots(const void *params)
+{
+    return 2 * resolve(params).M;
+}
+
 extern const leann_graph_type leann_graph_hnsw;
 const leann_graph_type leann_graph_hnsw = {
     .common = {.name = "hnsw",
@@ -224,4 +225,5 @@ const leann_graph_type leann_graph_hnsw = {
     .build = build,
     .predict = predict,
     .default_ef = default_ef,
+    .slots = slots,
 };

@@ -150,7 +150,7 @@ static leann_status candidates(leann_ctx *ctx, const vamana_build *b, uint32_t p
     }
     for (uint32_t i = 1; i <= list[0]; i++)
         if (marks[list[i]] != epoch) leann_hits_insert(cand, n++, (leann_hit){list_key[i], list[i]});
-    if (mates > 0) l->oracle->list(l->oracle, row, (leann_span){LEANN_NONE, 0, mates, b->order + b->done}, key);
+    if (mates > 0) l->oracle->list(l->oracle, row, (leann_span){LEANN_NONE, 0, mates, b->order + b->done}, INFINITY, key);
     for (uint32_t i = 0; i < mates; i++) leann_hits_insert(cand, n++, (leann_hit){key[i], b->order[b->done + i]});
     leann_ctx_work(ctx)->dist_comps += mates;
     *out = cand;
@@ -169,7 +169,7 @@ static leann_status insert_row(leann_ctx *ctx, const vamana_build *b, uint32_t p
     if (!walk.dropped) return leann_ctx_status(ctx);
     leann_status status = LEANN_OK;
     if (b->done > 0 || b->again) {
-        scorer.scorer.score(&scorer.scorer, (leann_span){LEANN_NONE, 0, 1, &at.id}, 0, &at.key, NULL);
+        scorer.scorer.score(&scorer.scorer, (leann_span){LEANN_NONE, 0, 1, &at.id}, INFINITY, &at.key, NULL);
         status = leann_graph_collect(ctx, g, &scorer.scorer, at, &walk);
     }
     if (!status) status = candidates(ctx, b, p, walk, &cand, &n);
@@ -195,6 +195,7 @@ static leann_status insert_all(leann_ctx *ctx, vamana_build *b, float slack)
     uint32_t n = b->linker.graph->n;
     leann_status status = LEANN_OK;
     b->linker.slack = slack;
+    b->linker.reach = 1 / slack * (1 + 1e-6f); /* rounded up */
     for (b->done = 0; !status && b->done < n;) {
         if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
         uint32_t batch = leann_linker_batch(b->again ? n : b->done, b->again ? 2 * n - b->done : n);
@@ -305,6 +306,11 @@ static uint32_t default_ef(const void *params)
     return resolve(params).ef_search;
 }
 
+static uint32_t slots(const void *params)
+{
+    return resolve(params).degree;
+}
+
 extern const leann_graph_type leann_graph_vamana;
 const leann_graph_type leann_graph_vamana = {
     .common = {.name = "vamana",
@@ -316,4 +322,5 @@ const leann_graph_type leann_graph_vamana = {
     .build = build,
     .predict = predict,
     .default_ef = default_ef,
+    .slots = slots,
 };

@@ -13,6 +13,7 @@
 
 #define BATCH_SHARE 50u  /* a batch is 1/50 of the linked rows … */
 #define BATCH_MOST  256u /* … and no more than this: all pairs of a batch are 6 % of a build's distances on MNIST */
+#define RUN         16u  /* candidates compared at once: sorted, so that one cut nearly fits all */
 #define BLOCK       64u  /* candidates pruned at once: bounds what is computed behind the last chosen one */
 
 uint32_t leann_linker_batch(uint32_t done, uint32_t n)
@@ -25,7 +26,7 @@ uint32_t leann_linker_batch(uint32_t done, uint32_t n)
 
 leann_status leann_linker_start(leann_ctx *ctx, const leann_oracle *oracle, leann_graph *graph, leann_linker *linker)
 {
-    *linker = (leann_linker){.oracle = oracle, .graph = graph, .keep = graph->slots, .slack = 1};
+    *linker = (leann_linker){.oracle = oracle, .graph = graph, .keep = graph->slots, .slack = 1, .reach = 1};
     uint64_t upper = 0;
     for (uint32_t i = 0; graph->levels && i < graph->n; i++) upper += graph->levels[i];
     linker->key = leann_alloc(ctx, (size_t)graph->n * (1 + graph->slots), sizeof(float));
@@ -43,9 +44,9 @@ void leann_linker_stop(leann_linker *linker)
 
 static void row_score(leann_scorer *self, leann_span span, float cut, float *key, float *low)
 {
-    (void)cut, (void)low;
+    (void)low;
     const leann_row_scorer *row = (const leann_row_scorer *)self;
-    row->oracle->list(row->oracle, row->row, span, key);
+    row->oracle->list(row->oracle, row->row, span, cut, key);
     self->dist_comps += span.n;
 }
 
@@ -98,18 +99,21 @@ typedef struct {
     uint32_t n;
 } alive_block;
 
-/* Drops from alive[from …] what is nearer, with slack, to row s than to the row that is being linked. Returns the distances computed. */
+/* Drops from alive[from …] what is nearer, with slack, to row s than to the row that is being linked. Returns the distances computed:
+ * RUN at a time, as far as the farthest of them could still be dropped at. */
 static uint32_t drop_near(const leann_linker *l, uint32_t s, alive_block *alive, uint32_t from)
 {
-    uint32_t ids[BLOCK], n = alive->n - from, kept = from;
-    float key[BLOCK];
-    if (n == 0) return 0;
-    for (uint32_t i = 0; i < n; i++) ids[i] = alive->hit[from + i].id;
-    l->oracle->list(l->oracle, s, (leann_span){LEANN_NONE, 0, n, ids}, key);
-    for (uint32_t i = 0; i < n; i++)
-        if (!(l->slack * key[i] < alive->hit[from + i].key)) alive->hit[kept++] = alive->hit[from + i];
+    uint32_t ids[RUN], kept = from, end = alive->n;
+    float key[RUN];
+    for (uint32_t at = from; at < end; at += RUN) {
+        uint32_t n = end - at < RUN ? end - at : RUN;
+        for (uint32_t i = 0; i < n; i++) ids[i] = alive->hit[at + i].id;
+        l->oracle->list(l->oracle, s, (leann_span){LEANN_NONE, 0, n, ids}, alive->hit[at + n - 1].key * l->reach, key);
+        for (uint32_t i = 0; i < n; i++)
+            if (!(l->slack * key[i] < alive->hit[at + i].key)) alive->hit[kept++] = alive->hit[at + i];
+    }
     alive->n = kept;
-    return n;
+    return end - from;
 }
 
 uint32_t leann_linker_select(leann_ctx *ctx, const leann_linker *linker, const leann_hit *cand, uint32_t n, uint32_t most, leann_hit *out)

@@ -48,15 +48,15 @@ typedef struct {
 /* ---- build --------------------------------------------------------------------------------------------------------------------------- */
 
 /* Whether to code residuals: as told, or by the error of rows that were not trained on. */
-static leann_status choose_residual(leann_ctx *ctx, leann_coding coding, residual_word word, bool *residual)
+static leann_status choose_residual(leann_ctx *ctx, leann_stages *stages, leann_coding coding, residual_word word, bool *residual)
 {
     *residual = word == RESIDUAL_YES;
     if (word != RESIDUAL_AUTO) return LEANN_OK;
     double plain, delta;
     coding.residual = false;
-    leann_status status = leann_coded_heldout(ctx, &coding, &plain);
+    leann_status status = leann_coded_heldout(ctx, stages, &coding, &plain);
     coding.residual = true;
-    if (status == LEANN_OK) status = leann_coded_heldout(ctx, &coding, &delta);
+    if (status == LEANN_OK) status = leann_coded_heldout(ctx, stages, &coding, &delta);
     if (status != LEANN_OK) return status;
     *residual = delta < plain;
     leann_ctx_fact(ctx, "heldout_mse_plain", plain);
@@ -83,7 +83,7 @@ static leann_status anchor_build(leann_ctx *ctx, const leann_dataset *data, lean
     if (status != LEANN_OK) goto done;
 
     leann_coding coding = {data->train, p->quantizer, &self->lists, owner, order, key, false};
-    status = choose_residual(ctx, coding, (residual_word)p->residual, &coding.residual);
+    status = choose_residual(ctx, stages, coding, (residual_word)p->residual, &coding.residual);
     if (status == LEANN_OK) status = leann_coded_make(ctx, stages, &coding, &self->coded);
     if (status == LEANN_OK) status = leann_coded_pack(ctx, &self->coded);
     leann_ctx_fact(ctx, "residual", coding.residual);
@@ -201,16 +201,16 @@ static leann_status anchor_search(const leann_plan *plan, leann_ctx *ctx, const 
     uint64_t start = leann_now_ns();
     leann_hit *list = NULL;
     float *base = NULL;
-    leann_topk top;
+    leann_sieve top;
     leann_status status = nearest_anchors(plan, ctx, q, &list, &probes, &base);
     if (status != LEANN_OK) return status;
     uint64_t walked = leann_now_ns();
     work->stage_ns[0] += walked - start;
 
     leann_scorer *scorer = leann_coded_scorer(ctx, &self->coded, q, self->coded.residual ? base : NULL);
-    if (!scorer || !leann_topk_start(&top, ctx, keep)) return leann_ctx_status(ctx);
+    if (!scorer || !leann_sieve_start(&top, ctx, keep)) return leann_ctx_status(ctx);
     if ((status = leann_lists_scan(ctx, &self->lists, scorer, list, probes, &top)) != LEANN_OK) return status;
-    leann_hit *hit = leann_topk_sort(&top);
+    leann_hit *hit = leann_sieve_sort(&top);
     work->stage_ns[1] += leann_now_ns() - walked;
     return leann_rerank(ctx, plan, q, hit, top.n, k, ids, key, found);
 }

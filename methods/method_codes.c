@@ -70,10 +70,10 @@ static leann_status codes_search(const leann_plan *plan, leann_ctx *ctx, const f
     if (keep > n) keep = n;
     uint64_t start = leann_now_ns();
     leann_scorer *scorer = leann_coded_scorer(ctx, &self->coded, q, NULL);
-    leann_topk top;
-    if (!scorer || !leann_topk_start(&top, ctx, keep)) return leann_ctx_status(ctx);
+    leann_sieve top;
+    if (!scorer || !leann_sieve_start(&top, ctx, keep)) return leann_ctx_status(ctx);
     leann_scan_all(ctx, scorer, n, &top);
-    leann_hit *hit = leann_topk_sort(&top);
+    leann_hit *hit = leann_sieve_sort(&top);
     leann_ctx_work(ctx)->stage_ns[1] += leann_now_ns() - start;
     return leann_rerank(ctx, plan, q, hit, top.n, k, ids, key, found);
 }

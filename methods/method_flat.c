@@ -47,10 +47,10 @@ static leann_status flat_search(const leann_plan *plan, leann_ctx *ctx, const fl
     const flat *self = (const flat *)plan->index;
     uint64_t start = leann_now_ns();
     leann_scorer *scorer = leann_rows_scorer(ctx, self->vectors.rows, q);
-    leann_topk top;
-    if (!scorer || !leann_topk_start(&top, ctx, k)) return leann_ctx_status(ctx);
+    leann_sieve top;
+    if (!scorer || !leann_sieve_start(&top, ctx, k)) return leann_ctx_status(ctx);
     leann_scan_all(ctx, scorer, self->common.n, &top);
-    leann_hit *hit = leann_topk_sort(&top);
+    leann_hit *hit = leann_sieve_sort(&top);
     leann_ctx_work(ctx)->stage_ns[0] += leann_now_ns() - start;
     return leann_rerank(ctx, plan, q, hit, top.n, k, ids, key, found);
 }

@@ -1,28 +1,36 @@
 /* method_graph.c – a graph over all vectors, which are kept: the full-embedding baseline (hnsw, vamana), and flat as its referee.
  *
- * Under inner product the graph is built over rows lifted by one coordinate, in L2; the walk keys the rows themselves by -<q, x>,
- * which is the same order. File: links and vectors. Cost: one walk of ef_search candidates a query.
+ * With a quantizer the walk sees codes, a cache line or two a node, and the best it finds are keyed exactly by the kept vectors, from the
+ * best on, each only as far as it can still be among the k nearest. Under inner product the graph is built over rows lifted by one coordinate, in L2; the walk keys the rows themselves by -<q, x>,
+ * which is the same order. File: links, vectors and, with a quantizer, codes. Cost: one walk of ef_search candidates a query.
  *
  * Source: Malkov & Yashunin 2018; Subramanya et al. 2019; the lift: Bachrach et al. 2014 (core/rows.c).
  * SPDX-License-Identifier: MIT */
 #include "methods/parts.h"
 
+#include <string.h>
+
 typedef struct {
     leann_choice graph;
     int vectors;
+    leann_choice quantizer;
 } graph_params;
 typedef struct {
-    uint32_t ef_search;
+    uint32_t ef_search, rerank;
 } graph_query;
 
 static const leann_param build_table[] = {
     LEANN_PARAM_PLUGIN(graph_params, graph, "graph", "hnsw", "the topology"),
     LEANN_PARAM_WORD(graph_params, vectors, LEANN_KEEP_WORDS, "source", "keep vectors in the source's own type, or as 32-bit floats"),
+    LEANN_PARAM_LATE_PLUGIN(graph_params, quantizer, "quantizer", "none",
+                            "codes that the walk sees in place of vectors; none: it sees vectors"),
     LEANN_PARAM_END,
 };
 static const leann_param query_table[] = {
     LEANN_PARAM_INT(graph_query, ef_search, 0, 1000000, "0",
                     "candidates kept by the walk, at least k; 0: what the graph was built to prefer"),
+    LEANN_PARAM_INT(graph_query, rerank, 0, 1000000, "0",
+                    "after a walk over codes: best candidates keyed exactly, at least k; 0: all that it kept"),
     LEANN_PARAM_END,
 };
 
@@ -30,7 +38,13 @@ typedef struct {
     leann_index common;
     leann_vectors vectors;
     leann_graph *graph;
+    leann_coded coded; /* empty where the walk sees vectors */
 } graph_index;
+
+static bool has_codes(const graph_params *p)
+{
+    return strcmp(p->quantizer.plugin->name, "none") != 0;
+}
 
 static leann_status graph_build(leann_ctx *ctx, const leann_dataset *data, leann_stages *stages, leann_index *index)
 {
@@ -41,22 +55,29 @@ static leann_status graph_build(leann_ctx *ctx, const leann_dataset *data, leann
     if (status != LEANN_OK) return status;
     status = leann_links_make(ctx, stages, rows, p->graph, leann_value_new_text("rows"), &self->graph);
     if (rows.base != data->train.base) leann_free((void *)(uintptr_t)rows.base);
-    if (status != LEANN_OK) return status;
-    return leann_vectors_take(ctx, data->train, NULL, (leann_keep)p->vectors, &self->vectors);
+    if (status == LEANN_OK) status = leann_vectors_take(ctx, data->train, NULL, (leann_keep)p->vectors, &self->vectors);
+    if (status != LEANN_OK || !has_codes(p)) return status;
+    return leann_coded_make(ctx, stages, &(leann_coding){.rows = data->train, .quantizer = p->quantizer}, &self->coded);
 }
 
 static leann_status graph_save(const leann_index *index, leann_writer *w)
 {
     const graph_index *self = (const graph_index *)index;
     leann_status status = leann_graph_save(self->graph, "links", w);
-    return status == LEANN_OK ? leann_vectors_save(&self->vectors, w) : status;
+    if (status == LEANN_OK) status = leann_vectors_save(&self->vectors, w);
+    return status == LEANN_OK && self->coded.quantizer ? leann_coded_save(&self->coded, w) : status;
 }
 
 static leann_status graph_open(leann_ctx *ctx, leann_reader *r, leann_index *index)
 {
     graph_index *self = (graph_index *)index;
     leann_status status = leann_graph_open(ctx, r, "links", index->n, &self->graph);
-    return status == LEANN_OK ? leann_vectors_open(ctx, r, index->n, index->d, index->space, &self->vectors) : status;
+    if (status == LEANN_OK) status = leann_vectors_open(ctx, r, index->n, index->d, index->space, &self->vectors);
+    if (status == LEANN_OK) status = leann_vectors_settle(ctx, r, &self->vectors);
+    const graph_params *p = index->params;
+    if (status != LEANN_OK || !has_codes(p)) return status;
+    status = leann_coded_open(ctx, r, p->quantizer, index->d, index->space, NULL, index->n, false, &self->coded);
+    return status == LEANN_OK ? leann_coded_settle(ctx, r, &self->coded) : status;
 }
 
 static void graph_free(leann_index *index)
@@ -64,6 +85,33 @@ static void graph_free(leann_index *index)
     graph_index *self = (graph_index *)index;
     leann_graph_free(self->graph);
     leann_vectors_free(&self->vectors);
+    leann_coded_free(&self->coded);
+}
+
+/* The exact k best of n candidates, best first by their codes. A few at a time, so that the k-th best so far can stop the rest early. */
+static leann_status rerank(leann_ctx *ctx, leann_scorer *exact, const uint32_t *cand, uint32_t n, uint32_t k, uint32_t *ids, float *key,
+                           uint32_t *found)
+{
+    enum { STEP = 8 };
+    float step[STEP];
+    leann_topk top;
+    leann_hit *hit = leann_scratch(ctx, k * sizeof *hit);
+    if (!hit) return leann_ctx_status(ctx);
+    leann_topk_start(&top, hit, k);
+    for (uint32_t at = 0; at < n; at += STEP) {
+        uint32_t m = n - at < STEP ? n - at : STEP, ahead = n - at - m < STEP ? n - at - m : STEP;
+        if (exact->prefetch) exact->prefetch(exact, (leann_span){LEANN_NONE, 0, ahead, cand + at + m});
+        exact->score(exact, (leann_span){LEANN_NONE, 0, m, cand + at}, top.cut, step, NULL);
+        for (uint32_t i = 0; i < m; i++) leann_topk_push(&top, step[i], cand[at + i]);
+    }
+    leann_topk_sort(&top);
+    for (uint32_t i = 0; i < top.n; i++) {
+        ids[i] = hit[i].id;
+        key[i] = hit[i].key;
+    }
+    *found = top.n;
+    leann_ctx_work(ctx)->dist_comps += n;
+    return LEANN_OK;
 }
 
 static leann_status graph_search(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t k, uint32_t *ids, float *key,
@@ -71,19 +119,43 @@ static leann_status graph_search(const leann_plan *plan, leann_ctx *ctx, const f
 {
     const graph_index *self = (const graph_index *)plan->index;
     const graph_params *p = plan->index->params;
-    uint32_t ef = ((const graph_query *)plan->params)->ef_search;
+    const graph_query *query = plan->params;
+    leann_work *work = leann_ctx_work(ctx);
+    uint32_t ef = query->ef_search;
     uint64_t start = leann_now_ns();
     if (ef == 0) ef = leann_graph_of(p->graph)->default_ef(p->graph.params);
-    leann_scorer *scorer = leann_rows_scorer(ctx, self->vectors.rows, q);
-    if (!scorer) return leann_ctx_status(ctx);
-    leann_status status = leann_graph_search(ctx, self->graph, scorer, ef > k ? ef : k, k, ids, key, found);
-    leann_ctx_work(ctx)->stage_ns[0] += leann_now_ns() - start;
+    if (ef < k) ef = k;
+    leann_scorer *exact = leann_rows_scorer(ctx, self->vectors.rows, q);
+    if (!exact) return leann_ctx_status(ctx);
+    if (!self->coded.quantizer) {
+        leann_status status = leann_graph_search(ctx, self->graph, exact, ef, k, ids, key, found);
+        work->stage_ns[0] += leann_now_ns() - start;
+        return status;
+    }
+    uint32_t n = query->rerank == 0 || query->rerank > ef ? ef : query->rerank;
+    if (n < k) n = k;
+    uint32_t *cand = leann_scratch(ctx, n * sizeof *cand);
+    float *coarse_key = leann_scratch(ctx, n * sizeof *coarse_key);
+    leann_scorer *coarse = leann_coded_scorer(ctx, &self->coded, q, NULL);
+    if (!cand || !coarse_key || !coarse) return leann_ctx_status(ctx);
+    leann_status status = leann_graph_search(ctx, self->graph, coarse, ef, n, cand, coarse_key, &n);
+    uint64_t walked = leann_now_ns();
+    work->stage_ns[0] += walked - start;
+    if (status == LEANN_OK) status = rerank(ctx, exact, cand, n, k, ids, key, found);
+    work->stage_ns[2] += leann_now_ns() - walked;
     return status;
 }
 
 static void graph_inside(const leann_index *index, leann_inside *out)
 {
     out->graph = ((const graph_index *)index)->graph;
+}
+
+static leann_status graph_check(leann_ctx *ctx, uint64_t n, uint32_t d, leann_space space, const void *params)
+{
+    (void)space;
+    const graph_params *p = params;
+    return leann_quantizer_of(p->quantizer)->check(ctx, n, d, p->quantizer.params);
 }
 
 static void graph_predict(uint64_t n, uint32_t d, leann_dtype type, leann_space space, uint64_t seed, const void *params,
@@ -93,6 +165,7 @@ static void graph_predict(uint64_t n, uint32_t d, leann_dtype type, leann_space 
     const graph_params *p = params;
     leann_graph_of(p->graph)->predict(n, seed, p->graph.params, ledger);
     leann_vectors_predict(n, d, type, (leann_keep)p->vectors, ledger);
+    if (has_codes(p)) leann_coded_predict(n, d, p->quantizer, ledger);
 }
 
 const leann_method_type leann_method_graph = {
@@ -108,5 +181,6 @@ const leann_method_type leann_method_graph = {
     .free = graph_free,
     .search = graph_search,
     .inside = graph_inside,
+    .check = graph_check,
     .predict = graph_predict,
 };

@@ -81,6 +81,16 @@ static leann_status encode_all(leann_ctx *ctx, const leann_coding *coding, const
     return status;
 }
 
+/* What codes depend on, for the keys of stages. */
+static leann_value *coding_words(const leann_coding *coding)
+{
+    leann_value *words = leann_value_new_map();
+    leann_value_set(words, "quantizer", leann_choice_value(coding->quantizer));
+    leann_value_set(words, "revision", leann_value_new_int(coding->quantizer.plugin->revision));
+    if (coding->residual) leann_value_set(words, "residual_to", leann_value_copy(coding->key));
+    return words;
+}
+
 /* ---- the stage --------------------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -144,54 +154,10 @@ static leann_status rows_open(leann_ctx *ctx, leann_reader *r, void *arg, void *
     return LEANN_OK;
 }
 
-/* ---- the part ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- the stage of what residuals are decided by ------------------------------------------------------------------------------------------ */
 
-static leann_status make_bias(leann_ctx *ctx, leann_coded *coded, const leann_lists *lists)
-{
-    if (!coded->residual) return LEANN_OK;
-    float *bias = leann_alloc(ctx, coded->codes.n, sizeof *bias);
-    if (!bias) return leann_ctx_status(ctx);
-    coded->owned_bias = bias;
-    coded->codes.bias = bias;
-    return leann_quantizer_bias(ctx, coded->quantizer, &coded->codes, lists->anchor, bias); /* lifted anchors: never read */
-}
-
-static void describe_codes(leann_coded *coded, const uint8_t *code, uint32_t n, leann_space space, const leann_lists *lists)
-{
-    coded->codes = (leann_codes){code, coded->quantizer->code_bytes, n, lists ? lists->m : 0, lists ? lists->off : NULL, NULL, space, NULL};
-}
-
-leann_status leann_coded_make(leann_ctx *ctx, leann_stages *stages, const leann_coding *coding, leann_coded *out)
-{
-    leann_value *words = leann_value_new_map();
-    leann_value_set(words, "quantizer", leann_choice_value(coding->quantizer));
-    leann_value_set(words, "revision", leann_value_new_int(coding->quantizer.plugin->revision));
-    if (coding->residual) leann_value_set(words, "residual_to", leann_value_copy(coding->key));
-    leann_stage stage = {"codes", words, rows_make, rows_save, rows_open};
-    void *object = NULL;
-    leann_coding copy = *coding;
-    leann_status status = leann_stages_run(stages, ctx, stage, &copy, &object);
-    if (status != LEANN_OK) return status;
-
-    coded_rows *rows = object;
-    *out = (leann_coded){.quantizer = rows->quantizer, .residual = coding->residual, .reader = rows->reader};
-    const uint8_t *code = rows->code;
-    out->owned_code = rows->owned;
-    leann_free(rows);
-    if (coding->order) {
-        size_t bytes = out->quantizer->code_bytes;
-        uint8_t *sorted = leann_alloc(ctx, coding->rows.n, bytes);
-        if (!sorted) return leann_ctx_status(ctx);
-        for (uint32_t slot = 0; slot < coding->rows.n; slot++) memcpy(sorted + slot * bytes, code + coding->order[slot] * bytes, bytes);
-        leann_free(out->owned_code);
-        out->owned_code = sorted;
-        code = sorted;
-    }
-    describe_codes(out, code, coding->rows.n, coding->rows.space, coding->lists);
-    return make_bias(ctx, out, coding->lists);
-}
-
-leann_status leann_coded_heldout(leann_ctx *ctx, const leann_coding *coding, double *error)
+/* Mean |x - x̂|² of held-out rows after training on others. */
+static leann_status heldout_error(leann_ctx *ctx, const leann_coding *coding, double *error)
 {
     uint32_t d = coding->rows.d, want = training_rows(coding);
     uint32_t held = coding->rows.n / 10 < 2000 ? coding->rows.n / 10 : 2000;
@@ -225,11 +191,95 @@ done:
     return status;
 }
 
+static leann_status heldout_make(leann_ctx *ctx, void *arg, void **object)
+{
+    double *error = leann_alloc(ctx, 1, sizeof *error);
+    leann_status status = error ? heldout_error(ctx, arg, error) : LEANN_ENOMEM;
+    if (status == LEANN_OK)
+        *object = error;
+    else
+        leann_free(error);
+    return status;
+}
+
+static leann_status heldout_save(const void *object, leann_writer *w)
+{
+    return leann_writer_add(w, "error", LEANN_PART_META, LEANN_BYTES, sizeof(double), 1, object);
+}
+
+static leann_status heldout_open(leann_ctx *ctx, leann_reader *r, void *arg, void **object)
+{
+    (void)arg;
+    const void *stored;
+    leann_status status = leann_reader_need(ctx, r, "error", LEANN_BYTES, sizeof(double), 1, &stored);
+    double *error = status == LEANN_OK ? leann_alloc(ctx, 1, sizeof *error) : NULL;
+    if (!error) return leann_ctx_status(ctx);
+    memcpy(error, stored, sizeof *error);
+    *object = error;
+    return LEANN_OK;
+}
+
+leann_status leann_coded_heldout(leann_ctx *ctx, leann_stages *stages, const leann_coding *coding, double *error)
+{
+    leann_stage stage = {"held-out", coding_words(coding), heldout_make, heldout_save, heldout_open};
+    void *object = NULL;
+    leann_coding copy = *coding;
+    leann_status status = leann_stages_run(stages, ctx, stage, &copy, &object);
+    if (status != LEANN_OK) return status;
+    *error = *(double *)object;
+    leann_free(object);
+    return LEANN_OK;
+}
+
+/* ---- the part ---------------------------------------------------------------------------------------------------------------------- */
+
+static leann_status make_bias(leann_ctx *ctx, leann_coded *coded, const leann_lists *lists)
+{
+    if (!coded->residual) return LEANN_OK;
+    float *bias = leann_alloc(ctx, coded->codes.n, sizeof *bias);
+    if (!bias) return leann_ctx_status(ctx);
+    coded->owned_bias = bias;
+    coded->codes.bias = bias;
+    return leann_quantizer_bias(ctx, coded->quantizer, &coded->codes, lists->anchor, bias); /* lifted anchors: never read */
+}
+
+static void describe_codes(leann_coded *coded, const uint8_t *code, uint32_t n, leann_space space, const leann_lists *lists)
+{
+    coded->codes = (leann_codes){code, coded->quantizer->code_bytes, n, lists ? lists->m : 0, lists ? lists->off : NULL, NULL, space, NULL};
+}
+
+leann_status leann_coded_make(leann_ctx *ctx, leann_stages *stages, const leann_coding *coding, leann_coded *out)
+{
+    leann_stage stage = {"codes", coding_words(coding), rows_make, rows_save, rows_open};
+    void *object = NULL;
+    leann_coding copy = *coding;
+    leann_status status = leann_stages_run(stages, ctx, stage, &copy, &object);
+    if (status != LEANN_OK) return status;
+
+    coded_rows *rows = object;
+    *out = (leann_coded){.quantizer = rows->quantizer, .residual = coding->residual, .reader = rows->reader};
+    const uint8_t *code = rows->code;
+    out->owned_code = rows->owned;
+    leann_free(rows);
+    if (coding->order) {
+        size_t bytes = out->quantizer->code_bytes;
+        uint8_t *sorted = leann_alloc(ctx, coding->rows.n, bytes);
+        if (!sorted) return leann_ctx_status(ctx);
+        for (uint32_t slot = 0; slot < coding->rows.n; slot++) memcpy(sorted + slot * bytes, code + coding->order[slot] * bytes, bytes);
+        leann_free(out->owned_code);
+        out->owned_code = sorted;
+        code = sorted;
+    }
+    describe_codes(out, code, coding->rows.n, coding->rows.space, coding->lists);
+    return make_bias(ctx, out, coding->lists);
+}
+
 leann_status leann_coded_save(const leann_coded *coded, leann_writer *w)
 {
     leann_status status = coded->quantizer->type->save(coded->quantizer, w);
     if (status != LEANN_OK) return status;
-    return leann_writer_add(w, "codes", LEANN_PART_CODES, LEANN_U8, coded->codes.n, coded->codes.stride, coded->codes.code);
+    return leann_packed_save(w, "codes", LEANN_PART_CODES, LEANN_U8, coded->codes.n, coded->quantizer->code_bytes, coded->codes.code,
+                             coded->codes.stride);
 }
 
 leann_status leann_coded_open(leann_ctx *ctx, const leann_reader *r, leann_choice quantizer, uint32_t d, leann_space space,
@@ -252,6 +302,21 @@ leann_status leann_coded_pack(leann_ctx *ctx, leann_coded *coded)
     leann_status status = quantizer->type->pack ? quantizer->type->pack(ctx, quantizer, &coded->codes, &packed) : LEANN_OK;
     coded->codes.packed = coded->owned_packed = packed;
     return status;
+}
+
+leann_status leann_coded_settle(leann_ctx *ctx, const leann_reader *r, leann_coded *coded)
+{
+    enum { LINE = 64 };
+    leann_codes *codes = &coded->codes;
+    size_t bytes = codes->stride, stride = (bytes + LINE - 1) / LINE * LINE;
+    if (4 * stride > 5 * bytes) stride = bytes;
+    uint8_t *copy = leann_alloc(ctx, codes->n, stride);
+    if (!copy) return leann_ctx_status(ctx);
+    for (size_t i = 0; i < codes->n; i++) memcpy(copy + i * stride, codes->code + i * bytes, bytes);
+    leann_reader_release(leann_reader_find(r, "codes"));
+    codes->code = coded->owned_code = copy;
+    codes->stride = stride;
+    return LEANN_OK;
 }
 
 void leann_coded_free(leann_coded *coded)

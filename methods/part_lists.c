@@ -130,10 +130,14 @@ leann_status leann_anchor_stages(leann_ctx *ctx, leann_stages *stages, const lea
     leann_value_set(words, "selector", leann_choice_value(selector));
     leann_value_set(words, "revision", leann_value_new_int(selector.plugin->revision));
     leann_value_set(words, "anchors", leann_value_new_int(m));
+    char labels[65];
+    leann_status status = leann_choice_labels(ctx, selector, data, labels);
+    if (status != LEANN_OK) goto done;
+    if (*labels) leann_value_set(words, "labels", leann_value_new_text(labels));
 
     void *object = NULL;
     leann_stage choose = {"anchors", leann_value_copy(words), anchors_make, anchors_save, anchors_open};
-    leann_status status = leann_stages_run(stages, ctx, choose, &job, &object);
+    status = leann_stages_run(stages, ctx, choose, &job, &object);
     if (status != LEANN_OK) goto done;
     *anchors = *(leann_anchors *)object;
     leann_free(object);
@@ -289,18 +293,18 @@ leann_status leann_lists_probe(leann_ctx *ctx, const leann_lists *lists, uint32_
     uint32_t m = lists->m;
     if (*probes > m) *probes = m;
     float *key = leann_scratch(ctx, m * sizeof *key);
-    leann_topk top;
+    leann_sieve top;
     leann_scorer *scorer = leann_rows_scorer(ctx, leann_lists_anchors(lists, d, space), q);
-    if (!key || !scorer || !leann_topk_start(&top, ctx, *probes)) return leann_ctx_status(ctx);
+    if (!key || !scorer || !leann_sieve_start(&top, ctx, *probes)) return leann_ctx_status(ctx);
     scorer->score(scorer, (leann_span){LEANN_NONE, 0, m, NULL}, INFINITY, key, NULL);
     leann_ctx_work(ctx)->dist_comps += m;
-    leann_topk_push_run(&top, key, m, 0);
-    *list = leann_topk_sort(&top);
+    leann_sieve_push_run(&top, key, m, 0);
+    *list = leann_sieve_sort(&top);
     return LEANN_OK;
 }
 
 leann_status leann_lists_scan(leann_ctx *ctx, const leann_lists *lists, leann_scorer *scorer, const leann_hit *list, uint32_t probes,
-                              leann_topk *top)
+                              leann_sieve *top)
 {
     leann_work *work = leann_ctx_work(ctx);
     const leann_kernels *kernels = leann_kernels_get();
@@ -313,7 +317,7 @@ leann_status leann_lists_scan(leann_ctx *ctx, const leann_lists *lists, leann_sc
             scorer->score(scorer, (leann_span){l, first, n, NULL}, top->cut, key, NULL);
             uint32_t some = kernels->at_most(key, n, top->cut, index); /* the packed id is read for the few that may enter */
             for (uint32_t i = 0; i < some; i++)
-                leann_topk_push(top, key[index[i]], leann_bits_at(lists->ids, first + index[i], lists->bits));
+                leann_sieve_push(top, key[index[i]], leann_bits_at(lists->ids, first + index[i], lists->bits));
             work->dist_comps += n;
         }
         work->hops++;

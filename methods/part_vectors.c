@@ -6,7 +6,7 @@
 
 #include "methods/parts.h"
 
-static leann_dtype kept_type(leann_dtype source, leann_keep keep)
+leann_dtype leann_keep_type(leann_dtype source, leann_keep keep)
 {
     return keep == LEANN_KEEP_F32 ? LEANN_F32 : source;
 }
@@ -36,7 +36,7 @@ static leann_status copy_chunk(leann_ctx *worker, void *arg, size_t begin, size_
 
 leann_status leann_vectors_take(leann_ctx *ctx, leann_rows rows, const uint32_t *ids, leann_keep keep, leann_vectors *out)
 {
-    leann_dtype type = kept_type(rows.type, keep);
+    leann_dtype type = leann_keep_type(rows.type, keep);
     size_t stride = rows.d * leann_dtype_bytes(type);
     char *copy = leann_alloc(ctx, rows.n, stride);
     if (!copy) return leann_ctx_status(ctx);
@@ -50,11 +50,20 @@ leann_status leann_vectors_take(leann_ctx *ctx, leann_rows rows, const uint32_t 
     return LEANN_OK;
 }
 
+leann_status leann_packed_save(leann_writer *w, const char *name, leann_part part, leann_dtype type, uint32_t n, size_t bytes,
+                               const void *base, size_t stride)
+{
+    if (stride == bytes) return leann_writer_add(w, name, part, type, n, bytes, base);
+    leann_status status = leann_writer_begin(w, name, part, type, n, bytes);
+    for (uint32_t i = 0; i < n && status == LEANN_OK; i++) status = leann_writer_put(w, (const char *)base + i * stride, bytes);
+    return status == LEANN_OK ? leann_writer_end(w) : status;
+}
+
 leann_status leann_vectors_save(const leann_vectors *vectors, leann_writer *w)
 {
     leann_rows rows = vectors->rows;
-    assert(rows.stride == rows.d * leann_dtype_bytes(rows.type));
-    return leann_writer_add(w, "vectors", LEANN_PART_VECTORS, rows.type, rows.n, rows.stride, rows.base);
+    return leann_packed_save(w, "vectors", LEANN_PART_VECTORS, rows.type, rows.n, rows.d * leann_dtype_bytes(rows.type), rows.base,
+                             rows.stride);
 }
 
 leann_status leann_vectors_open(leann_ctx *ctx, const leann_reader *r, uint32_t n, uint32_t d, leann_space space, leann_vectors *out)
@@ -72,6 +81,20 @@ leann_status leann_vectors_open(leann_ctx *ctx, const leann_reader *r, uint32_t 
     return leann_rows_check_file(ctx, leann_reader_path(r), out->rows);
 }
 
+leann_status leann_vectors_settle(leann_ctx *ctx, const leann_reader *r, leann_vectors *vectors)
+{
+    enum { LINE = 64 };
+    leann_rows *rows = &vectors->rows;
+    size_t bytes = rows->stride, stride = (bytes + LINE - 1) / LINE * LINE;
+    char *copy = leann_alloc(ctx, rows->n, stride);
+    if (!copy) return leann_ctx_status(ctx);
+    for (size_t i = 0; i < rows->n; i++) memcpy(copy + i * stride, leann_row(*rows, (uint32_t)i), bytes);
+    leann_reader_release(leann_reader_find(r, "vectors"));
+    rows->base = vectors->owned = copy;
+    rows->stride = stride;
+    return LEANN_OK;
+}
+
 void leann_vectors_free(leann_vectors *vectors)
 {
     leann_free(vectors->owned);
@@ -80,10 +103,10 @@ void leann_vectors_free(leann_vectors *vectors)
 
 void leann_vectors_predict(uint64_t n, uint32_t d, leann_dtype source, leann_keep keep, leann_ledger *ledger)
 {
-    leann_ledger_add(ledger, LEANN_PART_VECTORS, n * d * leann_dtype_bytes(kept_type(source, keep)));
+    leann_ledger_add(ledger, LEANN_PART_VECTORS, n * d * leann_dtype_bytes(leann_keep_type(source, keep)));
 }
 
-void leann_scan_all(leann_ctx *ctx, leann_scorer *scorer, uint32_t n, leann_topk *top)
+void leann_scan_all(leann_ctx *ctx, leann_scorer *scorer, uint32_t n, leann_sieve *top)
 {
     enum { RUN = 4096 }; /* rows keyed before the best are picked out: 16 KiB of keys stay in L1 */
     float key[RUN];
@@ -92,7 +115,7 @@ void leann_scan_all(leann_ctx *ctx, leann_scorer *scorer, uint32_t n, leann_topk
         if (run > RUN) run = RUN;
         if (run > n - first) run = n - first;
         scorer->score(scorer, (leann_span){LEANN_NONE, first, run, NULL}, top->cut, key, NULL);
-        leann_topk_push_run(top, key, run, first);
+        leann_sieve_push_run(top, key, run, first);
     }
     leann_work *work = leann_ctx_work(ctx);
     work->dist_comps += n;

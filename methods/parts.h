@@ -7,9 +7,11 @@
 
 #include <math.h>
 
-#include "core/graph.h"
+#include "core/beam.h"
+#include "core/files.h"
+#include "core/pages.h"
 #include "core/product.h"
-#include "core/topk.h"
+#include "core/sieve.h"
 
 /* The plug-in of a choice, as its own type. */
 static inline const leann_graph_type *leann_graph_of(leann_choice choice)
@@ -32,17 +34,26 @@ leann_status leann_links_make(leann_ctx *ctx, leann_stages *stages, leann_rows r
                               leann_graph **out);
 
 /* Scores rows [0, n) in runs and pushes all of them into top: the scan of methods without lists. Counts one hop and n distances. */
-void leann_scan_all(leann_ctx *ctx, leann_scorer *scorer, uint32_t n, leann_topk *top);
+void leann_scan_all(leann_ctx *ctx, leann_scorer *scorer, uint32_t n, leann_sieve *top);
 
 /* ---- kept vectors: (n, d) in the source's own type or as floats ------------------------------------------------------------ */
 
-typedef enum { LEANN_KEEP_SOURCE, LEANN_KEEP_F32 } leann_keep; /* the words of LEANN_KEEP_WORDS */
+typedef enum {
+    LEANN_KEEP_SOURCE,
+    LEANN_KEEP_F32,
+    LEANN_KEEP_NONE
+} leann_keep; /* the words of LEANN_KEEP_WORDS; none: where a method can */
 #define LEANN_KEEP_WORDS "source|f32"
+leann_dtype leann_keep_type(leann_dtype source, leann_keep keep);
 
 typedef struct {
     leann_rows rows;
     void *owned; /* NULL when mapped */
 } leann_vectors;
+
+/* n items of `bytes` that lie `stride` apart, as one section without gaps. */
+leann_status leann_packed_save(leann_writer *w, const char *name, leann_part part, leann_dtype type, uint32_t n, size_t bytes,
+                               const void *base, size_t stride);
 
 /* A copy of rows, in the order of ids (NULL: their own). In parallel.
  *   errors  ENOMEM, EINTR */
@@ -51,6 +62,9 @@ leann_status leann_vectors_save(const leann_vectors *vectors, leann_writer *w);
 /* The rows where the file has them.
  *   errors  EFORMAT no such section, another shape, numbers that are not finite, zero rows (angular) */
 leann_status leann_vectors_open(leann_ctx *ctx, const leann_reader *r, uint32_t n, uint32_t d, leann_space space, leann_vectors *out);
+/* Copies mapped rows to where jumping about in them is cheap: huge pages, each row at the start of a cache line. The file's pages leave
+ * resident memory. Errors: ENOMEM */
+leann_status leann_vectors_settle(leann_ctx *ctx, const leann_reader *r, leann_vectors *vectors);
 void leann_vectors_free(leann_vectors *vectors);
 void leann_vectors_predict(uint64_t n, uint32_t d, leann_dtype source, leann_keep keep, leann_ledger *ledger);
 
@@ -86,7 +100,7 @@ leann_status leann_lists_probe(leann_ctx *ctx, const leann_lists *lists, uint32_
                                leann_hit **list);
 /* Scores every slot of the given lists and pushes rows into top. Counts hops and distances. */
 leann_status leann_lists_scan(leann_ctx *ctx, const leann_lists *lists, leann_scorer *scorer, const leann_hit *list, uint32_t probes,
-                              leann_topk *top);
+                              leann_sieve *top);
 /* Row -> slot, (n), in ctx's scratch: for measures, not for searches. */
 uint32_t *leann_lists_slots(leann_ctx *ctx, const leann_lists *lists);
 /* The list that slot belongs to: O(log m). */
@@ -127,8 +141,8 @@ typedef struct {
  *   errors  EINVAL the quantiser's; ENOMEM, EINTR. *out may hold something then: leann_coded_free
  *   threads in parallel; same seed, same bytes for any number */
 leann_status leann_coded_make(leann_ctx *ctx, leann_stages *stages, const leann_coding *coding, leann_coded *out);
-/* Mean |x - x̂|² of held-out rows after training on others: what `residual: auto` decides by. */
-leann_status leann_coded_heldout(leann_ctx *ctx, const leann_coding *coding, double *error);
+/* Mean |x - x̂|² of held-out rows after training on others: what `residual: auto` decides by. A shared stage too. */
+leann_status leann_coded_heldout(leann_ctx *ctx, leann_stages *stages, const leann_coding *coding, double *error);
 leann_status leann_coded_save(const leann_coded *coded, leann_writer *w);
 /* Quantiser and codes where the file has them; makes the bias of residual codes. Errors as leann_coded_make, and EFORMAT. */
 leann_status leann_coded_open(leann_ctx *ctx, const leann_reader *r, leann_choice quantizer, uint32_t d, leann_space space,
@@ -136,6 +150,8 @@ leann_status leann_coded_open(leann_ctx *ctx, const leann_reader *r, leann_choic
 /* Lays the codes out a second time where the quantiser scans runs faster so: for methods that score runs. Memory, never the file.
  *   errors  ENOMEM, EINTR */
 leann_status leann_coded_pack(leann_ctx *ctx, leann_coded *coded);
+/* As leann_vectors_settle, for codes that are jumped about in: a row at the start of a cache line where that costs a quarter at most. */
+leann_status leann_coded_settle(leann_ctx *ctx, const leann_reader *r, leann_coded *coded);
 void leann_coded_free(leann_coded *coded);
 void leann_coded_predict(uint64_t n, uint32_t d, leann_choice quantizer, leann_ledger *ledger);
 /* A query's scorer over the codes, in ctx's scratch; base (lists) where the codes are residual, else NULL. */
@@ -143,6 +159,50 @@ leann_scorer *leann_coded_scorer(leann_ctx *ctx, const leann_coded *coded, const
 /* x̂ of slots, (n, d), anchors added back. */
 leann_status leann_coded_decode(const leann_coded *coded, leann_ctx *ctx, const leann_lists *lists, const uint32_t *slots, uint32_t n,
                                 float *x);
+
+/* ---- nodes on pages: a graph that stays on disk, with the vectors beside the links where they are kept ---------------------------------- */
+
+/* A node is its vector (padded to 4 bytes; absent without vectors), its degree and its links (slots), both u32: node_bytes. Nodes are
+ * numbered by *place*: node p lies in page group p / per_page, which is `span` pages: several nodes on one page, or one node on several. */
+typedef struct {
+    leann_graph graph;  /* of places; its links are NULL: they lie on the pages */
+    leann_rows vectors; /* what the vectors are; base NULL. stride 0: none are kept */
+    uint32_t node_bytes, per_page, span;
+    const uint8_t *ids; /* place -> row, packed in bits each */
+    unsigned bits;
+    leann_pages pages;
+    leann_draft spool; /* the pages of a built index; all zero when they are a file's */
+    void *owned;
+} leann_nodes;
+
+/* Puts nodes that are linked on the same page and writes them to a spool. graph: over rows; keep: what of the rows.
+ *   *order    (n) the row of each place; heap, the caller's
+ *   errors    EIO the spool cannot be written; ENOMEM, EINTR. *out may hold something then: leann_nodes_free
+ *   threads   in parallel; the same bytes for any number */
+leann_status leann_nodes_make(leann_ctx *ctx, const leann_graph *graph, leann_rows rows, leann_keep keep, leann_nodes *out,
+                              uint32_t **order);
+leann_status leann_nodes_save(const leann_nodes *nodes, leann_writer *w); /* in blocks of 1 MiB: no second copy in memory */
+/* rows: n, d, space and type of the source, base unused. Checks the head and the order; what lies on a page is checked when it is read.
+ *   errors  EFORMAT, ENOMEM, EIO */
+leann_status leann_nodes_open(leann_ctx *ctx, const leann_reader *r, leann_rows rows, leann_keep keep, uint32_t slots, leann_nodes *out);
+void leann_nodes_free(leann_nodes *nodes);
+void leann_nodes_predict(uint64_t n, uint32_t d, leann_dtype source, leann_keep keep, uint32_t slots, leann_ledger *ledger);
+/* Row -> place, (n), in ctx's scratch: for measures, not for searches. */
+uint32_t *leann_nodes_places(leann_ctx *ctx, const leann_nodes *nodes);
+
+typedef struct {
+    leann_effort effort;
+    leann_io io;
+    const char *cache; /* the first `cached` page groups, in memory; NULL: none */
+    uint32_t cached;
+} leann_nodes_query;
+/* The walk over the pages, in the order of the coarse scorer's keys (of places).
+ *   *hit, *found  rows, closest first, in ctx's scratch: with vectors the k nearest by exact key of all that lie on the pages that were read,
+ *                 else the candidates by coarse key
+ *   errors        EFORMAT a node that no program wrote; EIO; ENOMEM; EINTR
+ *   memory        at most 4 MiB of pages, more only where a beam needs it */
+leann_status leann_nodes_search(leann_ctx *ctx, const leann_nodes *nodes, leann_scorer *coarse, leann_nodes_query query, const float *q,
+                                uint32_t k, leann_hit **hit, uint32_t *found);
 
 /* ---- the exact re-rank ---------------------------------------------------------------------------------------------------------- */
 

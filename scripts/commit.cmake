@@ -1,4 +1,5 @@
-# Writes OUT, a header that says which commit of SOURCE is being built and whether it was changed; touches it only when that changes.
+# Writes OUT, a header that says which commit of SOURCE is being built, whether it was changed, and the sum of the sources that build
+# indexes; touches it only when one of these changes.
 execute_process(COMMAND git -C ${SOURCE} rev-parse --short=12 HEAD OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE
                 ERROR_QUIET RESULT_VARIABLE failed)
 execute_process(COMMAND git -C ${SOURCE} status --porcelain --untracked-files=no OUTPUT_VARIABLE changes ERROR_QUIET)
@@ -9,7 +10,17 @@ set(dirty 0)
 if(NOT changes STREQUAL "")
   set(dirty 1)
 endif()
-set(text "#define LEANN_COMMIT \"${commit}\"\n#define LEANN_DIRTY ${dirty}\n")
+set(sums "")
+foreach(room core strategies graphs quant encoders methods)
+  file(GLOB_RECURSE files RELATIVE ${SOURCE} ${SOURCE}/${room}/*.c ${SOURCE}/${room}/*.h ${SOURCE}/${room}/*.def)
+  foreach(file ${files})
+    file(SHA256 ${SOURCE}/${file} sum)
+    string(APPEND sums "${file} ${sum}\n")
+  endforeach()
+endforeach()
+string(SHA256 sources "${sums}")
+string(SUBSTRING ${sources} 0 16 sources)
+set(text "#define LEANN_COMMIT \"${commit}\"\n#define LEANN_DIRTY ${dirty}\n#define LEANN_SOURCES \"${sources}\"\n")
 set(before "")
 if(EXISTS ${OUT})
   file(READ ${OUT} before)

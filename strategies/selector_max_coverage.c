@@ -228,7 +228,7 @@ static leann_status move_apart(leann_ctx *worker, void *arg, size_t begin, size_
     size_t mark = leann_scratch_mark(worker);
     float *key = leann_scratch(worker, (end - begin) * sizeof *key);
     if (!key) return LEANN_ENOMEM;
-    s->c->oracle->list(s->c->oracle, s->anchor, (leann_span){LEANN_NONE, (uint32_t)begin, (uint32_t)(end - begin), NULL}, key);
+    s->c->oracle->list(s->c->oracle, s->anchor, (leann_span){LEANN_NONE, (uint32_t)begin, (uint32_t)(end - begin), NULL}, INFINITY, key);
     for (size_t i = begin; i < end; i++) s->c->apart[i] = fminf(s->c->apart[i], key[i - begin]);
     leann_scratch_reset(worker, mark);
     return LEANN_OK;

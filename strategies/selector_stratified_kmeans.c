@@ -22,7 +22,7 @@ typedef struct {
 } stratified_params;
 
 static const leann_param table[] = {
-    LEANN_PARAM_TEXT(stratified_params, group_by, "\"\"", "name of an integer or string data set of the file; \"\": coarse clusters"),
+    LEANN_PARAM_LABELS(stratified_params, group_by, "\"\"", "name of an integer or string data set of the file; \"\": coarse clusters"),
     LEANN_PARAM_INT(stratified_params, coarse, 1, 65536, "16", "coarse clusters, at most anchors / min_per_group"),
     LEANN_PARAM_WORD(stratified_params, allocation, "proportional|equal|neyman", "proportional", "how anchors are shared out"),
     LEANN_PARAM_INT(stratified_params, min_per_group, 0, 1000000, "1", "anchors a stratum gets at least (or all its rows)"),

@@ -24,6 +24,8 @@ static bool has_f16c(void)
 }
 #endif
 
+const char *const leann_kernels_best_first[] = {"avx512", "avx2", "neon", "scalar", NULL};
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const leann_kernels *chosen;
 
@@ -66,10 +68,9 @@ const leann_kernels *leann_kernels_named(const char *name)
 
 static void choose(void)
 {
-    static const char *const best_first[] = {"avx512", "avx2", "neon", "scalar"};
     const char *wish = getenv("LEANN_ISA");
     if (wish) chosen = leann_kernels_named(wish);
-    for (size_t i = 0; !chosen; i++) chosen = leann_kernels_named(best_first[i]);
+    for (size_t i = 0; !chosen; i++) chosen = leann_kernels_named(leann_kernels_best_first[i]);
 }
 
 const leann_kernels *leann_kernels_get(void)

@@ -36,6 +36,9 @@ typedef struct {
     /* One query against a list: out[i]. */
     void (*l2_f32_list)(const float *q, leann_list rows, size_t d, float *out);
     void (*ip_f32_list)(const float *q, leann_list rows, size_t d, float *out);
+    /* The same as l2_f32_list where the sum is at most cut; a row whose partial sum passes it is left there: any value above cut.
+     * Sums only grow as they are rounded, so that no row at or under cut is left. Pays where leading components say most. */
+    void (*l2_f32_cut_list)(const float *q, leann_list rows, size_t d, float cut, float *out);
     void (*l2_u8_list)(const uint8_t *q, leann_list rows, size_t d, float *out);
     void (*l2_f32_u8_list)(const float *q, leann_list rows, size_t d, float *out);
     void (*ip_f32_u8_list)(const float *q, leann_list rows, size_t d, float *out);
@@ -60,6 +63,14 @@ typedef struct {
      * bytes apart the centroid of least norm - 2 <x, c>, the smaller one of equals, k <= 256; key NULL or (n): that least value. */
     void (*codebook_table)(leann_codebook book, const float *x, float alpha, float *out);
     void (*codebook_nearest)(leann_codebook book, const float *x, size_t stride, size_t n, uint8_t *code, float *key);
+    /* Codes of 1, 2 and 4 bits against a query of whole numbers, component j = 256 high[j] + low[j]; d a multiple of 32, at most 65536.
+     * With bytes = d bits / 8, component j of a code is the j / bytes-th group of bits, from the lowest, of byte j % bytes. out: the exact
+     * sum over j of query times code, rounded to float once. A prefetch covers a row's whole stride: keep beside a code what it needs. */
+    void (*ip_i16_u1_list)(const int8_t *high, const int8_t *low, leann_list rows, size_t d, float *out);
+    void (*ip_i16_u2_list)(const int8_t *high, const int8_t *low, leann_list rows, size_t d, float *out);
+    void (*ip_i16_u4_list)(const int8_t *high, const int8_t *low, leann_list rows, size_t d, float *out);
+    /* The Walsh-Hadamard transform in place, without a factor: twice gives n x. n a power of two. The same bits from every table. */
+    void (*hadamard_f32)(float *x, size_t n);
     /* Conversions. */
     void (*f32_from_u8)(const uint8_t *in, float *out, size_t n);
     void (*f32_from_f16)(const uint16_t *in, float *out, size_t n);
@@ -67,10 +78,12 @@ typedef struct {
     uint32_t (*crc32c)(uint32_t crc, const void *data, size_t bytes);
 } leann_kernels;
 
-/* The table in use: the best the machine has, or what LEANN_ISA names. Thread-safe. */
+/* The table in use: what LEANN_ISA names, or the best the machine has (also when it names none that runs here: cli/ refuses that, a
+ * library cannot). Thread-safe. */
 const leann_kernels *leann_kernels_get(void);
 /* A table by name if this machine can run it, else NULL: for the tests and benchmarks. */
 const leann_kernels *leann_kernels_named(const char *name);
+extern const char *const leann_kernels_best_first[]; /* all names; NULL ends them */
 
 /* What the fast scans read: n codes, stride bytes apart, -> ceil(n / 32) blocks of 16 m bytes, ceil(n / 64) of 64 m; zeros in the place of
  * vectors from n on. 4 bits: code 2j lies in the low half of byte j. */

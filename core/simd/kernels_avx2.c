@@ -229,6 +229,67 @@ INLINE void score_list(term t, const query s, leann_list rows, float *out)
     for (uint32_t r = 0; i < rows.n; i++, r++) score(t, &s, next + r, NULL, 1, out + i);
 }
 
+/* ---- sums that stop at a cut: see kernels_avx512.c; 32 components at a time, in the order of score_floats. */
+
+typedef struct {
+    __m256 acc[4];
+    const float *row;
+    uint32_t at; /* where its key goes */
+} partial;
+
+INLINE void prefetch_floats(const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i += LINE / sizeof *x) _mm_prefetch((const char *)(x + i), _MM_HINT_T0);
+}
+
+/* Components [j, j + STEP) of a row, or the rest of the d, into its sums. */
+INLINE void add_step(const float *q, const float *x, size_t d, size_t j, __m256 acc[4])
+{
+    size_t rest = d - j < STEP ? d - j : STEP;
+#pragma GCC unroll 4
+    for (size_t c = 0; c < 4; c++) {
+        if (rest < (c + 1) * CHUNK) break;
+        __m256 diff = _mm256_sub_ps(_mm256_loadu_ps(q + j + c * CHUNK), _mm256_loadu_ps(x + j + c * CHUNK));
+        acc[c] = _mm256_fmadd_ps(diff, diff, acc[c]);
+    }
+    if (rest % CHUNK == 0) return;
+    size_t at = d / CHUNK * CHUNK;
+    __m256 diff = _mm256_sub_ps(float_chunk(q + at, false, rest % CHUNK), float_chunk(x + at, false, rest % CHUNK));
+    acc[3] = _mm256_fmadd_ps(diff, diff, acc[3]);
+}
+
+/* How many of n rows are still at or under the cut after this step, moved to the front. */
+INLINE uint32_t advance(const float *q, size_t d, size_t j, float cut, partial *rows, uint32_t n, float *out)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        partial r = rows[i];
+        add_step(q, r.row, d, j, r.acc);
+        out[r.at] = fold(r.acc);
+        if (out[r.at] > cut) continue;
+        if (d - j > STEP) prefetch_floats(r.row + j + STEP, d - j - STEP < STEP ? d - j - STEP : STEP);
+        rows[kept++] = r;
+    }
+    return kept;
+}
+
+static void l2_f32_cut_list(const float *q, leann_list rows, size_t d, float cut, float *out)
+{
+    enum { GROUP = 32 }; /* rows that go together */
+    partial part[GROUP];
+    for (uint32_t first = 0; first < rows.n; first += GROUP) {
+        uint32_t n = rows.n - first < GROUP ? rows.n - first : GROUP;
+        for (uint32_t i = 0; i < n; i++) {
+            part[i] = (partial){.row = leann_list_row(&rows, first + i), .at = first + i};
+            prefetch_floats(part[i].row, d < 2 * STEP ? d : 2 * STEP);
+            out[first + i] = 0;
+        }
+        for (size_t j = 0; n > 0 && j < d; j += STEP) n = advance(q, d, j, cut, part, n, out);
+    }
+}
+
+/* ---- pairs and lists of the rest */
+
 INLINE float pair(term t, const float *q, const void *row, size_t d)
 {
     const query s = {q, NULL, d};
@@ -454,6 +515,7 @@ const leann_kernels leann_kernels_avx2 = {
     .norm_f32 = norm_f32,
     .l2_f32_list = l2_f32_list,
     .ip_f32_list = ip_f32_list,
+    .l2_f32_cut_list = l2_f32_cut_list,
     .l2_u8_list = l2_u8_list,
     .l2_f32_u8_list = l2_f32_u8_list,
     .ip_f32_u8_list = ip_f32_u8_list,
@@ -467,6 +529,10 @@ const leann_kernels leann_kernels_avx2 = {
     .at_most = at_most,
     .codebook_table = leann_codebook_table_avx2,
     .codebook_nearest = leann_codebook_nearest_avx2,
+    .ip_i16_u1_list = leann_ip_i16_u1_list_avx2,
+    .ip_i16_u2_list = leann_ip_i16_u2_list_avx2,
+    .ip_i16_u4_list = leann_ip_i16_u4_list_avx2,
+    .hadamard_f32 = leann_hadamard_f32_avx2,
     .f32_from_u8 = f32_from_u8,
     .f32_from_f16 = f32_from_f16,
     .f16_from_f32 = f16_from_f32,

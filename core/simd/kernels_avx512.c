@@ -221,6 +221,75 @@ INLINE void score_list(term t, const query s, leann_list rows, float *out)
     for (uint32_t r = 0; i < rows.n; i++, r++) score(t, &s, next + r, NULL, 1, out + i);
 }
 
+/* ---- sums that stop at a cut: all rows of a list go through the components together, 64 at a time, and those past the cut stay behind.
+ * The next 64 of a survivor are asked for while the others are summed. The order of a row's additions is that of score_floats. */
+
+typedef struct {
+    __m512 acc[4];
+    const float *row;
+    uint32_t at; /* where its key goes */
+} partial;
+
+INLINE float fold_to_one(const __m512 acc[4])
+{
+    __m128 four = fold_to_four(acc);
+    four = _mm_hadd_ps(four, four);
+    return _mm_cvtss_f32(_mm_hadd_ps(four, four));
+}
+
+INLINE void prefetch_floats(const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i += CHUNK) _mm_prefetch((const char *)(x + i), _MM_HINT_T0);
+}
+
+/* Components [j, j + STEP) of n rows, or the rest of the d; returns how many are still at or under the cut, moved to the front. */
+INLINE uint32_t advance(const float *q, size_t d, size_t j, float cut, partial *rows, uint32_t n, float *out)
+{
+    __m512 part[4];
+    __mmask16 mask[4];
+    uint32_t kept = 0;
+#pragma GCC unroll 4
+    for (size_t c = 0; c < 4; c++) {
+        mask[c] = d - j > c * CHUNK ? first_lanes(d - j - c * CHUNK) : 0;
+        part[c] = _mm512_maskz_loadu_ps(mask[c], q + j + c * CHUNK);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        partial *r = rows + i;
+        __m512 acc[4];
+#pragma GCC unroll 4
+        for (size_t c = 0; c < 4; c++) {
+            __m512 diff = _mm512_sub_ps(part[c], _mm512_maskz_loadu_ps(mask[c], r->row + j + c * CHUNK));
+            acc[c] = _mm512_fmadd_ps(diff, diff, r->acc[c]);
+        }
+        out[r->at] = fold_to_one(acc);
+        if (out[r->at] > cut) continue;
+        if (d - j > STEP) prefetch_floats(r->row + j + STEP, d - j - STEP < STEP ? d - j - STEP : STEP);
+        rows[kept].row = r->row;
+        rows[kept].at = r->at;
+#pragma GCC unroll 4
+        for (int c = 0; c < 4; c++) rows[kept].acc[c] = acc[c];
+        kept++;
+    }
+    return kept;
+}
+
+static void l2_f32_cut_list(const float *q, leann_list rows, size_t d, float cut, float *out)
+{
+    enum { GROUP = 32 }; /* rows that go together: their sums take 8 KiB of the first cache */
+    partial part[GROUP];
+    for (uint32_t first = 0; first < rows.n; first += GROUP) {
+        uint32_t n = rows.n - first < GROUP ? rows.n - first : GROUP;
+        for (uint32_t i = 0; i < n; i++) {
+            part[i] = (partial){.row = leann_list_row(&rows, first + i), .at = first + i};
+            prefetch_floats(part[i].row, d < STEP ? d : STEP);
+            out[first + i] = 0;
+        }
+        for (size_t j = 0; n > 0 && j < d; j += STEP) n = advance(q, d, j, cut, part, n, out);
+    }
+}
+
+/* ---- pairs and lists of the rest */
+
 INLINE float pair(term t, const float *q, const void *row, size_t d)
 {
     const query s = {q, NULL, d};
@@ -419,6 +488,7 @@ const leann_kernels leann_kernels_avx512 = {
     .norm_f32 = norm_f32,
     .l2_f32_list = l2_f32_list,
     .ip_f32_list = ip_f32_list,
+    .l2_f32_cut_list = l2_f32_cut_list,
     .l2_u8_list = l2_u8_list,
     .l2_f32_u8_list = l2_f32_u8_list,
     .ip_f32_u8_list = ip_f32_u8_list,
@@ -432,6 +502,10 @@ const leann_kernels leann_kernels_avx512 = {
     .at_most = at_most,
     .codebook_table = leann_codebook_table_avx512,
     .codebook_nearest = leann_codebook_nearest_avx512,
+    .ip_i16_u1_list = leann_ip_i16_u1_list_avx512,
+    .ip_i16_u2_list = leann_ip_i16_u2_list_avx512,
+    .ip_i16_u4_list = leann_ip_i16_u4_list_avx512,
+    .hadamard_f32 = leann_hadamard_f32_avx512,
     .f32_from_u8 = f32_from_u8,
     .f32_from_f16 = f32_from_f16,
     .f16_from_f32 = f16_from_f32,

@@ -245,6 +245,11 @@ static void l2_f32_list(const float *q, leann_list rows, size_t d, float *out)
 {
     score_list(L2_F32, (query){q, NULL, d}, rows, out);
 }
+static void l2_f32_cut_list(const float *q, leann_list rows, size_t d, float cut, float *out)
+{
+    (void)cut; /* whole sums are right too; stopping at the cut waits for a processor to time it on */
+    l2_f32_list(q, rows, d, out);
+}
 static void ip_f32_list(const float *q, leann_list rows, size_t d, float *out)
 {
     score_list(IP_F32, (query){q, NULL, d}, rows, out);
@@ -385,6 +390,7 @@ const leann_kernels leann_kernels_neon = {
     .norm_f32 = norm_f32,
     .l2_f32_list = l2_f32_list,
     .ip_f32_list = ip_f32_list,
+    .l2_f32_cut_list = l2_f32_cut_list,
     .l2_u8_list = l2_u8_list,
     .l2_f32_u8_list = l2_f32_u8_list,
     .ip_f32_u8_list = ip_f32_u8_list,
@@ -398,6 +404,10 @@ const leann_kernels leann_kernels_neon = {
     .at_most = at_most,
     .codebook_table = leann_codebook_table_neon,
     .codebook_nearest = leann_codebook_nearest_neon,
+    .ip_i16_u1_list = leann_ip_i16_u1_list_neon,
+    .ip_i16_u2_list = leann_ip_i16_u2_list_neon,
+    .ip_i16_u4_list = leann_ip_i16_u4_list_neon,
+    .hadamard_f32 = leann_hadamard_f32_neon,
     .f32_from_u8 = f32_from_u8,
     .f32_from_f16 = f32_from_f16,
     .f16_from_f32 = f16_from_f32,

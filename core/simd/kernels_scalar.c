@@ -114,6 +114,11 @@ static void ip_f32_list(const float *q, leann_list rows, size_t d, float *out)
 {
     EACH_ROW(ip_f32(q, row, d))
 }
+static void l2_f32_cut_list(const float *q, leann_list rows, size_t d, float cut, float *out)
+{
+    (void)cut; /* whole sums are right too */
+    l2_f32_list(q, rows, d, out);
+}
 static void l2_u8_list(const uint8_t *q, leann_list rows, size_t d, float *out)
 {
     EACH_ROW(l2_u8(q, row, d))
@@ -240,6 +245,7 @@ const leann_kernels leann_kernels_scalar = {
     .norm_f32 = norm_f32,
     .l2_f32_list = l2_f32_list,
     .ip_f32_list = ip_f32_list,
+    .l2_f32_cut_list = l2_f32_cut_list,
     .l2_u8_list = l2_u8_list,
     .l2_f32_u8_list = l2_f32_u8_list,
     .ip_f32_u8_list = ip_f32_u8_list,
@@ -254,6 +260,10 @@ const leann_kernels leann_kernels_scalar = {
     .at_most = at_most,
     .codebook_table = leann_codebook_table_scalar,
     .codebook_nearest = leann_codebook_nearest_scalar,
+    .ip_i16_u1_list = leann_ip_i16_u1_list_scalar,
+    .ip_i16_u2_list = leann_ip_i16_u2_list_scalar,
+    .ip_i16_u4_list = leann_ip_i16_u4_list_scalar,
+    .hadamard_f32 = leann_hadamard_f32_scalar,
     .f32_from_u8 = f32_from_u8,
     .f32_from_f16 = f32_from_f16,
     .f16_from_f32 = f16_from_f32,

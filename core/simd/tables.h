@@ -37,6 +37,17 @@ LEANN_CODEBOOK_SET(avx2);
 LEANN_CODEBOOK_SET(avx512);
 LEANN_CODEBOOK_SET(neon);
 
+/* rabitq_<set>.c */
+#define LEANN_RABITQ_SET(set)                                                                                                              \
+    void leann_ip_i16_u1_list_##set(const int8_t *high, const int8_t *low, leann_list rows, size_t d, float *out);                         \
+    void leann_ip_i16_u2_list_##set(const int8_t *high, const int8_t *low, leann_list rows, size_t d, float *out);                         \
+    void leann_ip_i16_u4_list_##set(const int8_t *high, const int8_t *low, leann_list rows, size_t d, float *out);                         \
+    void leann_hadamard_f32_##set(float *x, size_t n)
+LEANN_RABITQ_SET(scalar);
+LEANN_RABITQ_SET(avx2);
+LEANN_RABITQ_SET(avx512);
+LEANN_RABITQ_SET(neon);
+
 /* fastscan_<set>.c */
 #define LEANN_FASTSCAN_SET(set)                                                                                                            \
     void leann_fastscan_##set(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);                           \

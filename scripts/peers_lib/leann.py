@@ -6,6 +6,7 @@ SPDX-License-Identifier: MIT
 """
 import ctypes as c
 import json
+import threading
 
 F32, U8, I8 = 0, 1, 2                # leann_dtype
 L2, ANGULAR, IP = 0, 1, 2            # leann_space
@@ -18,7 +19,7 @@ class RowsStruct(c.Structure):
 
 
 class Work(c.Structure):
-    _fields_ = [(name, c.c_uint64) for name in ("dist_comps", "hops", "fetches", "recomputes", "encoder_calls", "cache_hits")]
+    _fields_ = [(name, c.c_uint64) for name in ("dist_comps", "hops", "fetches", "recomputes", "encoder_calls", "cache_hits", "pages")]
     _fields_ += [("stage_ns", c.c_uint64 * 3)]
 
 
@@ -108,6 +109,30 @@ class Leann:
         ids, dist, work = (c.c_uint32 * (queries.n * k))(), (c.c_float * (queries.n * k))(), (Work * queries.n)()
         self.search_into(queries, k, c.addressof(ids), c.addressof(dist), c.addressof(work))
         return ids, dist, work
+
+    def search_on(self, threads, queries, k, block=64):
+        """ids as a ctypes array of n * k: blocks of queries go to threads with a context each. A plan is shared by any number of them."""
+        ids, dist = (c.c_uint32 * (queries.n * k))(), (c.c_float * (queries.n * k))()
+        starts, errors = iter(range(0, queries.n, block)), []
+
+        def work():
+            ctx = self.lib.leann_ctx_new(1, 1)
+            for first in starts:
+                some = RowsStruct(queries.base + first * queries.stride, queries.stride, min(block, queries.n - first), queries.d,
+                                  queries.type, queries.space)
+                if self.lib.leann_search(self.plan_, ctx, some, k, c.addressof(ids) + 4 * first * k, c.addressof(dist) + 4 * first * k, None):
+                    errors.append(self.lib.leann_ctx_error(ctx).decode())
+                    break
+            self.lib.leann_ctx_free(ctx)
+
+        workers = [threading.Thread(target=work) for _ in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        if errors:
+            raise LeannError(errors[0])
+        return ids
 
     def drop(self):
         self.lib.leann_plan_free(self.plan_)

@@ -12,11 +12,13 @@ import statistics
 import subprocess
 
 TARGETS = (0.90, 0.95, 0.99)
+FAST_SCAN = "faiss-ivfpq-refine"
 NEAR = 0.02        # Pareto points further apart in recall than this are not interpolated between (metrics.md)
 RECALL_WITHIN, COMPS_WITHIN, QPS_WITHIN = 0.005, 0.03, 1.3   # fidelity of our hnsw to hnswlib's
 
 COLUMNS = ("dataset", "entry", "version", "kind", "params", "effort", "k", "status", "recall", "qps", "qps_lo", "qps_hi", "qps_cpu", "cpu_share",
-           "dist_comps", "tune_recall", "chosen_for", "build_s_1", "build_s_2", "index_bytes", "build_peak_mb", "search_mb", "queries_timed",
+           "dist_comps", "tune_recall", "chosen_for", "build_s_1", "build_s_2", "index_bytes", "build_peak_mb", "search_mb", "search_threads",
+           "queries_timed",
            "repeats", "cpu", "load", "date", "error")
 
 
@@ -30,22 +32,21 @@ def pareto(points, recall="recall", speed=lambda point: point["qps"]):
     return out[::-1]
 
 
-def at(points, target, field):
-    """Speed at a recall: its log between the two Pareto points around it; None where none are near. A curve that starts above starts there."""
-    curve = pareto(points, speed=lambda point: point[field])
+def at(points, target, speed):
+    """(speed, how) at a recall: its log between the two Pareto points around it; where these are further apart than NEAR, or nothing lies
+    below, that of the fastest point above, and how is "≥ ". (None, "") where no point gets there."""
+    curve = pareto([point for point in points if speed(point)], speed=speed)
     for low, high in zip(curve, curve[1:]):
-        if low["recall"] <= target <= high["recall"]:
-            if high["recall"] - low["recall"] > NEAR:
-                return None
-            share = (target - low["recall"]) / (high["recall"] - low["recall"])
-            return math.exp((1 - share) * math.log(low[field]) + share * math.log(high[field]))
-    return curve[0][field] if curve[0]["recall"] >= target else None
+        if low["recall"] <= target <= high["recall"] <= low["recall"] + NEAR:
+            share = (target - low["recall"]) / max(high["recall"] - low["recall"], 1e-12)
+            return math.exp((1 - share) * math.log(speed(low)) + share * math.log(speed(high))), ""
+    return next(((speed(point), "≥ ") for point in curve if point["recall"] >= target), (None, ""))
 
 
 def passing(points, target):
     """The point that the tune half would choose: the first of the grid that reaches the target there (of several grids, the fastest)."""
     passed = [point for point in points if point["tune_recall"] >= target]
-    return min(passed, key=lambda p: p["tune_cpu_s"] if "k_factor" in p["effort"] else p["effort"].get("ef", 0), default=None)
+    return min(passed, key=lambda p: p["tune_cpu_s"] if len(p["effort"]) > 1 else p["effort"].get("ef", 0), default=None)
 
 
 def number(value, digits=0):
@@ -92,6 +93,7 @@ def csv_rows(run):
         about = {"dataset": run.name, "entry": entry["name"], "version": entry["version"], "kind": entry["kind"], "k": run.args.k,
                  "params": json.dumps(entry["params"]), "build_s_1": seconds(entry, 1), "build_s_2": seconds(entry, 2), "cpu": cpu_name(),
                  "index_bytes": index_bytes(entry), "build_peak_mb": peak(entry), "search_mb": entry.get("search_mb"),
+                 "search_threads": entry.get("search_threads"),
                  "repeats": run.args.repeats, "load": run.load, "date": datetime.date.today().isoformat()}
         if entry["error"]:
             yield about | {"status": "error", "error": entry["error"]}
@@ -112,35 +114,69 @@ def tidy(value):
 
 # ---- tables --------------------------------------------------------------------------------------------------------------------------------
 
+def by_clock(point):
+    return point["qps"]
+
+
+def by_processor(point):
+    return point["qps_cpu"]
+
+
+def best_of(run, target, speed, *kinds, name=None):
+    """The fastest peer at a recall, of some kinds or by name."""
+    peers = (e for e in run.live() if e["library"] != "leann" and (not kinds or e["kind"] in kinds) and name in (None, e["name"]))
+    return max((at(e["points"], target, speed)[0] or 0 for e in peers), default=0)
+
+
 def ratio_tables(run):
-    """At each target: QPS, and its ratio to the best peer of the kind and of all; by the clock and by processor seconds."""
+    """At each target: QPS, and its ratios to the best peers; by the clock, and to the best graph by processor seconds."""
     for target in TARGETS:
-        rows = []
-        speed = {(e["name"], f): at(e["points"], target, f) for e in run.live() for f in ("qps", "qps_cpu")}
-
-        def best(field, kind=None):
-            return max((speed[e["name"], field] or 0 for e in run.live() if e["library"] != "leann" and kind in (None, e["kind"])), default=0)
-
+        graph, codes, fast, best = (best_of(run, target, by_clock, "graph"), best_of(run, target, by_clock, "codes"),
+                                    best_of(run, target, by_clock, name=FAST_SCAN), best_of(run, target, by_clock))
+        graph_cpu, rows = best_of(run, target, by_processor, "graph"), []
         for entry in run.live():
-            qps, cpu, point = speed[entry["name"], "qps"], speed[entry["name"], "qps_cpu"], passing(entry["points"], target)
+            (qps, how), (cpu, _), point = at(entry["points"], target, by_clock), at(entry["points"], target, by_processor), passing(
+                entry["points"], target)
             ratios = [number(value / over, 2) if value and over else "–" for value, over in (
-                (qps, best("qps", entry["kind"])), (qps, best("qps")), (cpu, best("qps_cpu", entry["kind"])), (cpu, best("qps_cpu")))]
+                (qps, graph), (qps, codes), (qps, fast), (qps, best), (cpu, graph_cpu))]
             effort = ", ".join(f"{name} {value}" for name, value in point["effort"].items()) or "exact" if point else ""
             tuned = f"{effort}: {point['recall']:.4f} at {point['qps']:,.0f}" if point else "–"
-            rows.append([entry["name"], number(qps), *ratios[:2], number(cpu), *ratios[2:], tuned])
-        yield target, table(["entry", "QPS", "× best of its kind", "× best peer", "QPS of CPU time", "× kind", "× best",
+            rows.append([entry["name"], entry["kind"], how + number(qps), *ratios[:4], number(cpu), ratios[4], tuned])
+        yield target, table(["entry", "kind", "QPS", "× best graph", "× best codes", "× fast scan", "× best peer", "QPS of CPU time", "× graph",
                              "chosen by the tune half: recall at QPS"], rows)
 
 
 def build_table(run):
     threads = sorted({t for entry in run.entries for t in entry["builds"]})
+    theirs = {t: next((seconds(e, t) for e in run.entries if e["name"] == "hnswlib"), None) for t in threads}
     rows = []
     for entry in run.entries:
-        size = index_bytes(entry)
-        rows.append([entry["name"], entry["version"], f"`{json.dumps(entry['params'])}`", *(number(seconds(entry, t), 1) for t in threads),
-                     number(size and size / 1e6, 1), number(peak(entry)), number(entry.get("search_mb")), entry["error"] or "ok"])
-    return table(["entry", "version", "built with", *(f"build s, {t} thr." for t in threads), "index MB", "build peak MiB", "search MiB",
-                  "status"], rows)
+        size, took, points = index_bytes(entry), {t: seconds(entry, t) for t in threads}, [] if entry["error"] else entry["points"]
+        times = [cell for t in threads for cell in (number(took[t], 1), number(took[t] and theirs[t] and took[t] / theirs[t], 2))]
+        most = peak(entry)
+        each = at(points, 0.95, lambda point: point.get("dist_comps") and 1 / point["dist_comps"])[0]
+        rows.append([entry["name"], entry["version"], f"`{json.dumps(entry['params'])}`", *times, number(size and size / 1e6, 1),
+                     number(most), number(most and size and most * 2 ** 20 / size, 2), number(entry.get("search_mb")),
+                     number(each and 1 / each), number(entry.get("search_threads")), entry["error"] or "ok"])
+    return table(["entry", "version", "built with", *(head for t in threads for head in (f"build s, {t} thr.", "× hnswlib")), "index MB",
+                  "build peak MiB", "peak / index", "search MiB", "distances at 0.95", "search threads", "status"], rows)
+
+
+def scaling_table(run):
+    """What the most threads gain over the fewest, each as a share of what multiply-adds in registers do."""
+    if not run.batches:
+        return None
+    fewest, most = run.args.build_threads[0], run.args.build_threads[-1]
+    gain = {name: statistics.median(pair[0] for pair in pairs) / statistics.median(pair[1] for pair in pairs)
+            for name, pairs in run.batches.items()}
+    rows = [["multiply-adds in registers", "–", "–", f"{gain['peak']:.3f}", "1"]]
+    for entry in run.entries:
+        built = (seconds(entry, fewest) or 0) / (seconds(entry, most) or math.inf)
+        searched = gain.get(entry["name"], 0)
+        if built or searched:
+            rows.append([entry["name"], *(cell for value in (built, searched) for cell in (
+                (f"{value:.3f}", f"{value / gain['peak']:.3f}") if value else ("–", "–")))])
+    return table(["", f"build: {most} threads over {fewest}", "share of multiply-adds'", "batch search", "share of multiply-adds'"], rows)
 
 
 def over_seeds(graphs, ef, field):
@@ -209,7 +245,7 @@ plot {', '.join(plots)}
 # ---- the report ----------------------------------------------------------------------------------------------------------------------------
 
 def write(run, graphs):
-    folder = run.root / "results" / "peers"
+    folder = run.args.out
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / (run.name + ".csv"), "w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
@@ -233,9 +269,59 @@ Made by `scripts/peers {run.name}`; all points in {run.name}.csv.
     if drawn:
         parts.append(f"![recall against QPS]({drawn.name})\n")
     parts += [f"## At recall@{run.args.k} = {target:.2f}\n\n{text}" for target, text in ratio_tables(run)]
-    parts.append("QPS is interpolated (log) between Pareto points of the report half at most 0.02 of recall apart; – where the curve has none.\n")
+    parts.append("QPS is interpolated (log) between Pareto points of the report half; ≥: those around lie more than 0.02 of recall apart, and "
+                 "it is that of the fastest point above. – where none gets there. Ratios are to peers alone.\n")
     parts.append(f"## Builds\n\n{build_table(run)}\n"
-                 "Build peak: what a build adds to the rows it was given; search: what opening and searching adds.\n")
+                 "Build peak: what a build adds to the rows it was given; search: what opening and searching adds, on how many threads.\n")
+    if scaling := scaling_table(run):
+        parts.append(f"## What more threads give\n\n{scaling}\nBatch search: a batch of ours at what the tune half chose for 0.95, shared out; "
+                     "in turn with the multiply-adds.\n")
     parts.append(f"## Our hnsw and hnswlib's with equal M, ef_construction and ef\n\n{fidelity(run, graphs)}")
-    (folder / (run.name + ".md")).write_text("\n".join(parts))
-    print(f"report: {folder / (run.name + '.md')}")
+    place = folder / (run.name + ".md")
+    place.write_text("\n".join(parts) + parts_of(place))
+    print(f"report: {place}")
+
+
+# ---- the building blocks: a section of the same report, and a CSV of its own ------------------------------------------------------------
+
+PARTS_HEAD = "\n## Building blocks, FAISS's and ours\n"
+PART_COLUMNS = ("dataset", "part", "about", "threads", "who", "version", "seconds", "least", "most", "rate", "unit", "measure", "quality",
+                "runs", "cpu", "load", "date")
+
+
+def parts_of(place):
+    """The section of a report that is there already, or nothing: a run without parts keeps it."""
+    text = place.read_text() if place.exists() else ""
+    return text[text.index(PARTS_HEAD):] if PARTS_HEAD in text else ""
+
+
+def write_parts(run, parts):
+    folder = run.args.out
+    folder.mkdir(parents=True, exist_ok=True)
+    about = {"dataset": run.name, "cpu": cpu_name(), "load": os.getloadavg()[0], "date": datetime.date.today().isoformat()}
+    with open(folder / (run.name + ".parts.csv"), "w", newline="") as file:
+        writer = csv.DictWriter(file, PART_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: tidy(value) for name, value in {**about, **result, "version": parts.version[result["who"]]}.items()}
+                         for result in parts.results)
+    theirs = {(r["part"], r["threads"]): r for r in parts.results if r["who"] == "faiss"}
+    rows = []
+    for mine in (r for r in parts.results if r["who"] == "leann"):
+        other = theirs[mine["part"], mine["threads"]]
+        rows.append([mine["part"], mine["about"], str(mine["threads"]), *(spread(r) for r in (other, mine)),
+                     f"{mine['seconds'] / other['seconds']:.2f}", f"{other['seconds'] / mine['seconds']:.2f}",
+                     f"{mine['rate']:,.4g} {mine['unit']}", mine["measure"], *("–" if r["quality"] is None else f"{r['quality']:.5g}" for r in (other, mine))])
+    section = PARTS_HEAD + f"""
+{cpu_name()}; {', '.join(parts.version.values())}; commit {commit(run.root)}; {datetime.date.today().isoformat()}; load {about['load']:.1f}.
+Medians of runs in turn on the same threads (least to most); all in {run.name}.parts.csv. K-means of ours runs the fewest rounds that reach
+FAISS's inertia, the final assignment included in both.
+
+""" + table(["part", "ours", "threads", "FAISS s", "ours s", "seconds, ours / FAISS", "times as fast", "a second", "quality", "FAISS", "ours"], rows)
+    place = folder / (run.name + ".md")
+    text = place.read_text() if place.exists() else f"# Peers on {run.name}\n"
+    place.write_text(text.removesuffix(parts_of(place)) + section)
+    print(f"report: {place}")
+
+
+def spread(result):
+    return f"{result['seconds']:.4g} ({result['least']:.4g} to {result['most']:.4g})"

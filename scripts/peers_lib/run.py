@@ -8,7 +8,9 @@ SPDX-License-Identifier: MIT
 import fcntl
 import hashlib
 import json
+import math
 import os
+import pathlib
 import shutil
 import statistics
 import subprocess
@@ -16,41 +18,16 @@ import sys
 
 import numpy as np
 
+import entries
 import libraries
+import parts
 import report
+from cache import Cache, remove, say
 from data import DataSet, file_sha, split
 from worker import Builder, Searcher, Worker, WorkerError
 
 LOW, HIGH = 0.85, 0.997                     # the recalls between which a curve is drawn
 LEAST_QUERIES, LEAST_SECONDS = 200, 0.2     # timed a point and round, at least
-
-
-def say(text):
-    print(text, flush=True)
-
-
-class Cache:
-    """A folder of JSON facts, emptied when its key changes."""
-
-    def __init__(self, folder, key):
-        self.folder, self.key = folder, json.dumps(key, sort_keys=True)
-        stamp = folder / "key.json"
-        if folder.exists() and (not stamp.exists() or stamp.read_text() != self.key):
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        stamp.write_text(self.key)
-
-    def get(self, name, make):
-        path = self.folder / (name + ".json")
-        if not path.exists():
-            self.put(path, make())
-        return json.loads(path.read_text())
-
-    @staticmethod
-    def put(path, value):
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(value))
-        part.replace(path)
 
 
 class Run:
@@ -67,10 +44,10 @@ class Run:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SystemExit(f"scripts/peers: another run is at work in {self.folder}") from None
-        self.sha = file_sha(path)
-        self.entries = [e for e in libraries.entries(self.data) if not args.only or e["name"] in args.only]
+        self.sha, self.program = file_sha(path), pathlib.Path(args.library).with_name("leann")
+        self.entries = [e for e in entries.entries(self.data) if not args.only or e["name"] in args.only]
         for entry in self.entries:
-            entry["version"] = libraries.version(entry, args.library)
+            entry["version"] = entries.version(entry, args.library)
             key = {"data": self.sha, "version": entry["version"], "params": entry["params"], "efforts": entry["efforts"]}
             key |= {"k": args.k, "queries": args.queries, "batch": args.batch, "threads": max(args.build_threads), "recalls": [LOW, HIGH]}
             entry["cache"], entry["error"] = Cache(self.folder / entry["name"], key), ""
@@ -98,14 +75,16 @@ class Run:
     def build_once(self, entry, threads, number):
         worker, out = Worker(Builder), entry["cache"].folder / "index"
         part = out.with_suffix(".part")
+        remove(part)
         try:
             facts = worker.call("build", slim(entry), self.path, self.args.k, self.args.library, threads, str(part))
         finally:
             worker.close()
         if number == 0 and threads == max(self.args.build_threads):
+            remove(out)
             part.replace(out)  # the one that is searched
         else:
-            part.unlink()
+            remove(part)
         say(f"{entry['name']}: built with {threads} threads in {facts['seconds']:.1f} s, {facts['bytes'] / 1e6:.1f} MB (build {number + 1})")
         return facts
 
@@ -130,7 +109,7 @@ class Run:
             self.attempt(entry, "open", lambda: entry["worker"].call(
                 "open", slim(entry), self.path, self.args.k, self.args.library, index, halves, self.args.batch))
 
-    def tune_group(self, entry, efforts):
+    def tune_grid(self, entry, efforts):
         """One ascending grid on the tune half, from the last point below LOW to the first at HIGH, or to where it no longer rises."""
         found = []
         for effort in efforts:
@@ -142,22 +121,25 @@ class Run:
         return found[max(0, above - 1):]
 
     def tune_entry(self, entry):
-        groups = {}
+        grids = {}
         for effort in entry["efforts"]:
-            groups.setdefault(effort.get("k_factor"), []).append(effort)
-        points = [point for group in groups.values() for point in self.tune_group(entry, group)]
-        if len(groups) > 1:  # several grids: what the tune half knows to be beaten is not timed
+            grids.setdefault(json.dumps(list(effort.items())[1:]), []).append(effort)
+        points = [point for grid in grids.values() for point in self.tune_grid(entry, grid)]
+        if len(grids) > 1:  # what the tune half knows to be beaten is not timed
             points = report.pareto(points, "tune_recall", lambda point: -point["tune_cpu_s"])
+        points = thin(points)
         say(f"{entry['name']}: {len(points)} points, tune recall {points[0]['tune_recall']:.4f} to {points[-1]['tune_recall']:.4f}")
         return points
 
     def judge(self, entry):
         """Recall over the whole report half, distances where the library counts them, and how long it took: the size of the timed part."""
+        call = entry["worker"].call
         for point in entry["points"]:
-            ids, wall, cpu = entry["worker"].call("answer", "report", point["effort"])
+            ids, wall, cpu = call("answer", "report", point["effort"])
             point["recall"], point["wall_s"] = self.recall("report", ids), wall
-            point["dist_comps"] = entry["worker"].call("distances", "report", point["effort"])
-        return {"points": entry["points"], "search_mb": entry["worker"].call("memory_mb")}
+            point["dist_comps"] = call("distances", "report", point["effort"])
+        threads = call("threads", "report", entry["points"][-1]["effort"])
+        return {"points": entry["points"], "search_threads": threads, "search_mb": call("memory_mb")}
 
     def choose(self):
         for entry in self.live():
@@ -176,11 +158,14 @@ class Run:
             for entry in live[first:] + live[:first]:
                 if i < len(entry["points"]):
                     point = entry["points"][i]
-                    passes = max(1, int(LEAST_SECONDS / point["wall_s"]))
+                    passes = self.passes(point)
                     wall, cpu = entry["worker"].call("timed", "report", point["effort"], self.timed(point), passes)
                     times[entry["name"]].append([wall, cpu])
         say(f"round {number + 1} of {self.args.repeats}")
         return {"times": times, "load": os.getloadavg()[0]}
+
+    def passes(self, point):
+        return max(1, int(min(LEAST_SECONDS, self.args.point_seconds) / point["wall_s"]))
 
     def timed(self, point):
         """How many of the report queries are timed: all, unless that takes longer than a point may."""
@@ -199,6 +184,31 @@ class Run:
                 point["timed"] = n = self.timed(point)
                 point["qps"], point["qps_lo"], point["qps_hi"] = n / statistics.median(walls), n / max(walls), n / min(walls)
                 point["qps_cpu"], point["cpu_share"] = n / statistics.median(cpus), sum(cpus) / sum(walls)
+
+    # ---- what more threads give to ours ----------------------------------------------------------------------------------------------
+
+    def scaling(self):
+        """{peak, entry: [[a pass on the fewest threads, on the most]]}: multiply-adds in registers, and a batch by each of our graphs at what
+        the tune half chose for 0.95; seconds, in turn."""
+        threads = self.args.build_threads[0], self.args.build_threads[-1]
+        points = {e["name"]: report.passing(e["points"], 0.95) for e in self.live() if e["library"] == "leann" and e["kind"] != "exact"}
+        ours = [entry for entry in self.live() if points.get(entry["name"])]
+        if not ours or threads[0] == threads[1] or not self.program.exists():
+            return {}
+        cache = Cache(self.folder / "scaling", [threads, [[e["cache"].key, points[e["name"]]["effort"]] for e in ours]])
+
+        def once():
+            found = {"peak": [parts.ours(self, t, "peak")["peak"] for t in threads]}
+            found["peak"] = [facts["seconds"]["median"] / t for facts, t in zip(found["peak"], threads)]  # its work grows with the threads
+            for entry in ours:
+                point, call = points[entry["name"]], entry["worker"].call
+                passes = self.passes(point)
+                found[entry["name"]] = [sum(call("shared", "report", point["effort"], t) for _ in range(passes)) for t in threads]
+            return found
+
+        found = [cache.get(str(number), once) for number in range(self.args.repeats)]
+        say(f"one thread and {threads[-1]} in turn")
+        return {name: [times[name] for times in found] for name in found[0]}
 
     # ---- fidelity: the same graphs? --------------------------------------------------------------------------------------------------
 
@@ -263,12 +273,21 @@ class Run:
             if not self.live():
                 raise SystemExit("scripts/peers: no entry could be built and searched")
             self.rounds()
+            self.batches = self.scaling()
         finally:
             for entry in self.entries:
                 if "worker" in entry:
                     entry["worker"].close()
         report.write(self, self.fidelity())
         shutil.rmtree(self.folder / "count", ignore_errors=True)
+
+
+def thin(points):
+    """Of points whose missing recall is within a factor of 0.8, one; and those that the tune half chooses at the report's targets."""
+    kept, chosen = {}, [report.passing(points, target) for target in report.TARGETS] + points[-1:]
+    for point in points:
+        kept.setdefault(int(math.log(max(1 - point["tune_recall"], 1e-6), 0.8)), point)
+    return [point for point in points if any(point is other for other in (*kept.values(), *chosen))]
 
 
 def slim(entry):
@@ -278,10 +297,13 @@ def slim(entry):
 def main(args, root, path):
     try:
         run = Run(args, root, path)
-        unknown = set(args.only) - {entry["name"] for entry in libraries.entries(run.data)}
+        unknown = set(args.only) - {entry["name"] for entry in entries.entries(run.data)}
         if unknown:
             raise SystemExit(f"scripts/peers: no entry {', '.join(sorted(unknown))}; known are: "
-                             + ", ".join(entry["name"] for entry in libraries.entries(run.data)))
-        run.go()
+                             + ", ".join(entry["name"] for entry in entries.entries(run.data)))
+        if args.parts != "only":
+            run.go()
+        if args.parts != "no":
+            report.write_parts(run, parts.Parts(run).go())
     except KeyboardInterrupt:
         sys.exit("scripts/peers: ended; what is done is kept, and the next run goes on from there")

@@ -5,6 +5,7 @@ searches are taken in turn.
 
 SPDX-License-Identifier: MIT
 """
+import glob
 import multiprocessing
 import os
 import signal
@@ -29,9 +30,28 @@ def status_mb(field):
         return next(int(line.split()[1]) for line in file if line.startswith(field + ":")) / 1024
 
 
+def task_ticks():
+    """Processor time of each of this process's threads so far, in clock ticks."""
+    ticks = {}
+    for task in os.listdir("/proc/self/task"):
+        with open(f"/proc/self/task/{task}/stat") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        ticks[task] = int(fields[11]) + int(fields[12])
+    return ticks
+
+
 def reset_peak():
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")
+
+
+def size_of(path):
+    """Bytes of a file, or of all files of a folder."""
+    return sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names) or os.path.getsize(path)
+
+
+def typed(entry, data, rows):
+    return np.ascontiguousarray(rows) if entry["kind"] == "u8" else data.floats(rows)
 
 
 class Builder:
@@ -40,16 +60,20 @@ class Builder:
     def build(self, entry, path, k, library, threads, out):
         os.environ.update(OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(threads))
         data = DataSet(path, k)
-        rows = data.floats(data.train)
+        rows, scratch = typed(entry, data, data.train), out + ".scratch"
+        data.forget_rows()
         adapter = libraries.adapter(entry, data, library)
+        adapter.prepare(rows, scratch)
         before = status_mb("VmRSS")
         reset_peak()
         start, cpu = time.perf_counter(), time.process_time()
         adapter.build(rows, threads)
         facts = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu}
         facts["peak_mb"] = status_mb("VmHWM") - before
+        for name in glob.glob(glob.escape(scratch) + "*"):
+            os.unlink(name)
         adapter.save(out)
-        return {**facts, "bytes": os.path.getsize(out)}
+        return {**facts, "bytes": size_of(out)}
 
 
 class Searcher:
@@ -58,7 +82,7 @@ class Searcher:
     def open(self, entry, path, k, library, out, halves, batch):
         os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
         data, self.k, self.batch = DataSet(path, k), k, batch
-        queries = data.test if entry["kind"] == "u8" else data.floats(data.test)
+        queries = typed(entry, data, data.test)
         self.halves = {name: queries[rows].copy() for name, rows in halves.items()}
         del queries
         data.forget_rows()
@@ -80,6 +104,21 @@ class Searcher:
         """Seconds a pass over the first rows, by the clock and by processors."""
         times = [self.answer(half, effort, rows)[1:] for _ in range(passes)]
         return [sum(column) / passes for column in zip(*times)]
+
+    def shared(self, half, effort, threads):
+        """Seconds of one pass shared out among threads, by the clock."""
+        self.adapter.set(effort)
+        start = time.perf_counter()
+        self.adapter.search_on(threads, self.halves[half], self.k)
+        return time.perf_counter() - start
+
+    def threads(self, half, effort):
+        """How many threads do the work of a search: those that take a tenth of its processor time or more."""
+        before, deadline = task_ticks(), time.process_time() + 0.3
+        while time.process_time() < deadline:
+            self.answer(half, effort)
+        spent = [ticks - before.get(task, 0) for task, ticks in task_ticks().items()]
+        return sum(10 * ticks >= sum(spent) for ticks in spent)
 
     def distances(self, half, effort):
         self.adapter.set(effort)

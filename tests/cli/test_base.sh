@@ -50,6 +50,17 @@ expect 0 '"kind": "graph"' plugins graph --json
 expect 0 '| word | parameter | range | default | meaning |' plugins --markdown
 expect 0 'default 1.095' plugins graph
 
+# a level of instructions that is not there is no wish to fall back on another
+export LEANN_ISA=avx9
+expect 2 "LEANN_ISA is 'avx9', but this machine runs " plugins graph
+expect 2 "scalar" plugins graph
+expect 0 "leann 0." --version
+export LEANN_ISA=scalar
+expect 0 'default 1.095' plugins graph
+export LEANN_ISA=
+expect 0 'default 1.095' plugins graph
+unset LEANN_ISA
+
 # every command that help lists has help of its own, with examples
 "$bin" --help | sed -n 's/^  \([a-z][a-z -]*[a-z]\)   .*/\1/p' >"$out/commands"
 [ "$(wc -l <"$out/commands")" -ge 4 ] || { echo "help lists too few commands"; failed=1; }

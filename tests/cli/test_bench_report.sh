@@ -73,6 +73,15 @@ $leann bench compare "$dir/half" "$dir/half" --only k=10 --quiet > "$dir/said"
 grep -q '12 points in both, 0 in A alone' "$dir/said" || fail "$(head -1 "$dir/said")"
 grep -q '+0.0000 to +0.0000 | 1.000 to 1.000 | no difference' "$dir/said" || fail "the same results differ: $(cat "$dir/said")"
 
+# ---- the sweep whose export the README speaks of, on small data: it can be exported, and says what all queries at once give
+stem=$(sed -n 's|^ *leann bench export results/\([a-z_]*\) .*|\1|p' README.md)
+$leann dataset synth "$dir/wide.hdf5" --n 1000 --dim 784 --queries 20 --seed 1 --quiet > /dev/null
+sed "s|^data:.*|data: wide.hdf5|; s|^point_seconds:.*|point_seconds: 0.001|" "eval/sweeps/$stem.yml" > "$dir/$stem.yml"
+$leann bench run "$dir/$stem.yml" --results "$dir/$stem" --only method=flat,method=anchor --quiet > /dev/null
+$leann bench export "$dir/$stem" --ann-benchmarks "$dir/readme" --quiet > /dev/null || fail "the README's export"
+$leann bench report "$dir/$stem" --format json --quiet > "$dir/said"
+grep -qE '"batch_qps": [1-9]' "$dir/said" || fail "no batch_qps"
+
 # ---- export and import
 refuses "split: no" "$leann" bench export "$dir/half" --ann-benchmarks "$dir/annb" --quiet
 $leann bench export "$dir/whole" --ann-benchmarks "$dir/annb" --only k=10 --quiet > /dev/null

@@ -11,6 +11,7 @@ export HOME=$work
 fail() { echo "FAILED: $*" >&2; tail -5 out err >&2 2>/dev/null; exit 1; }
 says() { grep -q -- "$2" "$1" || fail "$1 does not say '$2'"; }
 run() { "$bin" bench run "$@" >out 2>err; }
+fails() { run "$@"; [ $? = 3 ] || fail "exit code not 3, though points failed: $*"; } # all done, some points failed
 raws() { find "$1/raw" -name '*.h5' 2>/dev/null | wc -l; }
 litter() { find "$1" -name '*tmp*' 2>/dev/null | wc -l; }
 sweep() { # sweep FILE POINT_SECONDS LIMITS
@@ -52,7 +53,7 @@ says out '"predicted_bytes"'
 
 # A run, and the same again: nothing left to do.
 run tiny.yml --results r || fail "run"
-says out "$points points measured, 0 failed"
+says out "$points points measured, 0 failed, 0 from before, 1 cells or points left out"
 [ "$(raws r)" = $points ] || fail "$(raws r) raw files, not $points"
 [ "$(litter r)" = 0 ] || fail "temporary files are left"
 run tiny.yml --results r --json || fail "second run"
@@ -61,8 +62,41 @@ run tiny.yml --results r --only method=flat,k=3 --force || fail "--force"
 says out "1 points measured"
 run tiny.yml --results r --only methd=flat && fail "--only with an unknown key"
 says err "methd"
+sed 's/requires:.*/requires: n > 1000000/; /method: graph/,$d' tiny.yml >none.yml
+run none.yml --results r && fail "a sweep without a point"
+says err "constraints leave no point over"
 run tinny.yml && fail "a sweep that is not there"
 says err "tinny.yml"
+# `batch: yes` measures more: its points are others, and those without it keep their names.
+sed 's/^threads:/batch: yes\n&/' tiny.yml >batch.yml
+run tiny.yml --results b1 --only method=flat,k=3 || fail "run"
+run batch.yml --results b1 --only method=flat,k=3 || fail "run with batch"
+says out "1 points measured, 0 failed, 0 from before"
+run tiny.yml --results b1 --only method=flat,k=3 || fail "run without batch"
+says out "0 points measured, 0 failed, 1 from before"
+# A relative path of data is looked for beside the sweep, then here; a report made anywhere finds what was found.
+mkdir -p sub/deep away
+sed 's|^data:.*|data: ../tiny.hdf5|' tiny.yml >sub/rel.yml
+run sub/rel.yml --results sub/r --only method=flat,k=3 || fail "data beside the sweep"
+(cd sub/deep && run ../rel.yml --results ../r --only method=flat,k=3) || fail "data beside the sweep, from elsewhere"
+says sub/deep/out "0 points measured, 0 failed, 1 from before"
+(cd away && "$bin" bench report ../sub/r --format csv >out 2>err) || fail "a report from elsewhere: $(cat away/err)"
+says sub/r/sweep.json "\"data\": \"$(realpath tiny.hdf5)\""
+sed 's|^data:.*|data: tiny.hdf5|' tiny.yml >sub/rel.yml
+run sub/rel.yml --results sub/r --only method=flat,k=3 || fail "data in the working folder"
+(cd away && run ../sub/rel.yml --dry-run) && fail "data that are nowhere"
+says away/err "no file tiny.hdf5 in the sweep's folder ../sub, nor in the working folder"
+# Stages are shared, but their seconds are measurements: --force takes none from before, and those of another program do not count.
+cached() { cat "$1"/.cache/*.json | grep -c '"cached": true'; }
+rm -r r/raw r/.cache/*.leann r/.cache/*.json
+run tiny.yml --results r --only method=codes || fail "run with the stages at hand"
+[ "$(cached r)" = 2 ] || fail "$(cached r) stages from the cache, not 2"
+run tiny.yml --results r --only method=codes --force || fail "--force"
+[ "$(cached r)" = 0 ] || fail "--force took $(cached r) stages from before"
+sed -i 's/"program": "/&another /' r/.cache/*.json
+rm -r r/raw
+run tiny.yml --results r || fail "run over builds of another program"
+grep -q 'another' r/.cache/*.json && fail "builds of another program were taken"
 # A result that was cut short is measured again, a damaged index is built again.
 file=$(find r/raw -name '*.h5' | head -1); truncate -s 1000 "$file"
 run tiny.yml --results r || fail "run over a damaged result"
@@ -101,27 +135,27 @@ says out "\"skipped\": $before"; says out '"failed": 0'
 # A crash in a search is one row; the points after it are measured by a fresh worker; --retry mends it.
 "$bin" bench run slow.yml --results x --only method=graph >out 2>err & pid=$!
 wait_for '[ "$(raws x)" -ge 1 ]'
-kill -KILL "$(child_of $pid)"; wait $pid || fail "a crash ended the sweep"
+kill -KILL "$(child_of $pid)"; wait $pid; [ $? = 3 ] || fail "a crash ended the sweep"
 says out "3 points measured, 1 failed"; says err "signal 9"
-run slow.yml --results x --only method=graph --json || fail "run after a crash"
+fails slow.yml --results x --only method=graph --json
 says out '"measured": 0'
 run slow.yml --results x --only method=graph --retry || fail "--retry"
 says out "1 points measured, 0 failed"
 
 # Limits: a row that names limit and value; tried again when the limit is raised.
 sweep limit.yml 0.01 "memory_mb: 1"
-run limit.yml --results l --only method=flat || fail "memory limit"
+fails limit.yml --results l --only method=flat
 says out "2 failed"; says err "memory_mb: .* MB, and the limit is 1 MB"
-run limit.yml --results l --only method=flat --json || fail "memory limit again"
+fails limit.yml --results l --only method=flat --json
 says out '"measured": 0'
 sweep limit.yml 0.01 "build_s: 0.001"
-run limit.yml --results l --only method=codes,quantizer=pq || fail "time limit"
+fails limit.yml --results l --only method=codes,quantizer=pq
 says out "4 failed"; says err "build_s: .* s, and the limit is 0.001 s"
 sweep limit.yml 0.01 ""
 run limit.yml --results l || fail "limits raised"
 says out "$points points measured, 0 failed, 0 from before"
 sed 's/requires:.*//' tiny.yml >bad.yml
-run bad.yml --results b || fail "a cell that does not fit its data"
+fails bad.yml --results b
 says out "4 failed"; says err "sub_vectors"
 
 # Folders that cannot be written, and a disk that fills up: a sentence, exit 1, nothing half.

@@ -25,6 +25,10 @@ LEANN_DATA=$tmp/data expect 0 "$tmp/data" "$leann" dataset list
 LEANN_DATA=$tmp/data expect 0 '"sha256": "dd6f0a6e' "$leann" dataset list --json
 LEANN_DATA=$tmp/data expect 1 "did you mean sift-128-euclidean" "$leann" dataset info sift-128-euclidian
 LEANN_DATA=$tmp/data expect 1 "put it into $tmp/data" "$leann" dataset fetch gist-960-euclidean
+for name in glove-25-angular glove-50-angular glove-100-angular glove-200-angular sift-128-euclidean nytimes-256-angular deep-image-96-angular \
+    fashion-mnist-784-euclidean lastfm-64-dot coco-i2i-512-angular coco-t2i-512-angular; do # all of ANN-benchmarks' dense sets
+    LEANN_DATA=$tmp/data expect 1 "there is no download: get the file $name.hdf5" "$leann" dataset fetch $name
+done
 
 expect 0 "2000 x 32 f32, angular, 20 queries with 100 neighbours each" "$leann" dataset synth a.hdf5 --n 2000 --dim 32 --queries 20 --distance angular --seed 3
 expect 0 "intrinsic dimension" "$leann" dataset synth a2.hdf5 --n 2000 --dim 32 --queries 20 --distance angular --seed 3 --threads 1

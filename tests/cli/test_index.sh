@@ -33,19 +33,30 @@ grep -q 'as predicted' "$out/text" || { echo "the size is not as predicted"; cat
 check "build with two threads" "$bin" build "$out/a.hdf5" "$out/b.leann" --config "$config" --threads 2
 check "same bytes for 1 and 2 threads" cmp "$out/a.leann" "$out/b.leann"
 echo "$config" >"$out/c.yml"
-check "build from the cache" "$bin" build "$out/a.hdf5" "$out/b.leann" --config "$out/c.yml" --cache "$out/cache"
+check "build from the cache" "$bin" build "$out/a.hdf5" "$out/b.leann" --config "$out/c.yml" --cache "$out/cache" --threads 1
 grep -q 'from the cache' "$out/text" || { echo "nothing came from the cache"; cat "$out/text"; failed=1; }
+check "build with two threads" "$bin" build "$out/a.hdf5" "$out/c.leann" --config "$out/c.yml" --cache "$out/cache" --threads 2
+! grep -q 'from the cache' "$out/text" || { echo "seconds of one thread stand for two"; cat "$out/text"; failed=1; }
+rm "$out/c.leann"
 check "same bytes from the cache" cmp "$out/a.leann" "$out/b.leann"
 
 check inspect "$bin" inspect "$out/a.leann" --json
 grep -q "\"bytes\": $(stat -c %s "$out/a.leann")," "$out/text" || { echo "the ledger is not the file's size"; failed=1; }
-check "inspect a stage" "$bin" inspect "$out"/cache/*.stage
+for stage in "$out"/cache/*.stage; do check "inspect a stage" "$bin" inspect "$stage"; done
 
 check search "$bin" search "$out/a.leann" "$out/a.hdf5" --query '{ef_search: 300}' --json
 recall=$(sed -n 's/.*"recall": \([0-9.]*\),.*/\1/p' "$out/text")
 awk -v r="${recall:-0}" 'BEGIN { exit !(r >= 0.95 && r <= 1) }' || { echo "recall is '$recall'"; failed=1; }
 check answers "$bin" search "$out/a.leann" "$out/a.hdf5" --k 3 --queries 2 --answers
 [ "$(grep -c '^[01]: ' "$out/text")" -eq 2 ] || { echo "not two answers"; failed=1; }
+
+# Rows of the same shape that are not those of the index.
+check "synth of the same shape" "$bin" dataset synth "$out/other.hdf5" --n 3000 --dim 16 --queries 100 --seed 2 --quiet
+refuses "was built from other rows than those of $out/other.hdf5: their sha256 is " "$bin" search "$out/a.leann" "$out/other.hdf5"
+sha() { sed -n 's/.*"train_sha256": "\([0-9a-f]*\)".*/\1/p'; }
+[ "$("$bin" inspect "$out/a.leann" --json | sha)" = "$("$bin" dataset info "$out/a.hdf5" --json | sha)" ] || { echo "the index names other rows"; failed=1; }
+cp "$out/a.hdf5" "$out/again.hdf5"
+check "the same rows in another file" "$bin" search "$out/a.leann" "$out/again.hdf5"
 
 refuses 'at most n = 3000' "$bin" search "$out/a.leann" "$out/a.hdf5" --k 3001
 refuses "did you mean 'ef_search'?" "$bin" search "$out/a.leann" "$out/a.hdf5" --query '{efsearch: 3}'

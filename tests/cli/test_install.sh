@@ -31,4 +31,12 @@ if command -v c++ >/dev/null; then
     c++ "${strict[@]}" -x c++ scripts/examples/nearest_rows.c -x none "${flags[@]}" -o "$out/cpp" || say "the example is no C++"
     (cd "$out" && ./cpp >text2 && cmp -s text text2) || say "the example answers otherwise in C++"
 fi
+# The program as installed has its sweeps and templates with it: it measures and draws in a folder that is not the repository.
+program=$(find "$out/moved" -path '*/bin/leann')
+mkdir "$out/elsewhere" && cd "$out/elsewhere" || exit 1
+"$program" bench run mnist_gird 2>text; grep -q "did you mean 'mnist_grid'" text || say "the sweeps are not installed: $(cat text)"
+"$program" dataset synth small.hdf5 --n 500 --dim 8 --queries 20 --quiet >text 2>&1 || say "synth: $(cat text)"
+printf 'data: small.hdf5\nk: 10\npoint_seconds: 0.001\ncells: [{method: graph, query: {ef_search: [10, 20, 40]}}]\n' >small.yml
+{ "$program" bench run small.yml --results r --quiet && "$program" bench report r --quiet; } >text 2>&1 || say "run and report: $(cat text)"
+[ -s r/figures/recall_qps_k10.svg ] || say "the installed program draws nothing"
 exit $failed

@@ -12,6 +12,8 @@ failed=0
 "$root/scripts/peers" --help >"$out/text" 2>&1 && grep -q -- --build-threads "$out/text" || { echo "failed: --help"; cat "$out/text"; failed=1; }
 "$root/scripts/peers" --repeats 0 >"$out/text" 2>&1
 [ $? -eq 2 ] && grep -qF -- '--repeats = 0: at least 1' "$out/text" || { echo "--repeats 0 is not refused"; cat "$out/text"; failed=1; }
+"$root/scripts/peers" --parts maybe >"$out/text" 2>&1
+[ $? -eq 2 ] && grep -qF "'yes', 'no', 'only'" "$out/text" || { echo "--parts maybe is not refused"; cat "$out/text"; failed=1; }
 
 library=$(dirname "$bin")/libleann.so
 [ -e "$library" ] || { echo "no $library: build the target leann_shared"; exit 1; }
@@ -50,12 +52,13 @@ ours.open(sys.argv[3])
 assert ours.config()["build"]["graph"]["hnsw"]["M"] == 8 and ours.lib.leann_index_size(ours.index) == N
 ours.plan({"ef_search": 200})
 assert found(ours, truth, queries) >= 0.95, "hnsw misses"
+assert list(ours.search_on(3, queries, K, block=7)) == list(ours.search(queries, K)[0]), "threads give other answers"
 u8 = leann.rows(bytes_, N, D, leann.U8)
 ours.build(u8, {"method": "flat"})
 ours.plan({})
 some = leann.rows(bytes_[:Q * D], Q, D, leann.U8)
 assert found(ours, nearest(bytes_, bytes_), some) >= 0.95, "flat over bytes misses"  # ties may be either row
-for refuse, sentence in ((lambda: ours.plan({"rerank": 3}), "rerank"), (lambda: ours.build(train, {"method": "grpah"}), "graph"),
+for refuse, sentence in ((lambda: ours.search_on(2, some, 0), "k is 0"), (lambda: ours.plan({"rerank": 3}), "rerank"), (lambda: ours.build(train, {"method": "grpah"}), "graph"),
                          (lambda: ours.open("/nowhere/index"), "/nowhere/index")):
     try:
         refuse()

@@ -52,8 +52,10 @@ static void list_configs(void)
     }
     for (size_t g = 0; g < leann_plugin_count(LEANN_GRAPH); g++)
         add_config("{method: graph, build: {graph: %s}}", leann_plugin_at(LEANN_GRAPH, g)->name);
+    add_config("{method: diskann, build: {graph: hnsw, vectors: f32}}");
     for (size_t q = 0; q < leann_plugin_count(LEANN_QUANTIZER); q++) {
         const char *quantizer = quantizer_text(leann_plugin_at(LEANN_QUANTIZER, q)->name);
+        add_config("{method: diskann, build: {quantizer: %s, vectors: none}}", quantizer);
         add_config("{method: codes, build: {quantizer: %s}}", quantizer);
         for (size_t g = 0; g < leann_plugin_count(LEANN_GRAPH); g++)
             for (int residual = 0; residual < 3; residual++)

@@ -236,10 +236,32 @@ static double sum_of(const float *a, const float *b, bool squares)
     return sum;
 }
 
-/* Keys are what x̂ (and the anchor, where residual) gives, to float rounding. anchors (LISTS, D) or NULL. */
-static void keys_agree(leann_ctx *ctx, const trained *t, leann_space space, const float *anchors)
+/* What plain squared distances differ by from those to x̂ (y), as a query far from all rows sees it: for each row a constant, of at most
+ * |x - x̂|². */
+static void find_excess(leann_ctx *ctx, const trained *t, const float *x, const float *y, double excess[N])
+{
+    float key[N], q[D];
+    leann_codes codes = {.code = t->code, .stride = t->quantizer->code_bytes, .n = N, .space = LEANN_L2};
+    size_t mark = leann_scratch_mark(ctx);
+    for (int j = 0; j < D; j++) q[j] = j % 2 ? 10 : -10;
+    leann_scorer *scorer = t->type->prepare(t->quantizer, ctx, &codes, q, NULL);
+    assert_non_null(scorer);
+    scorer->score(scorer, (leann_span){LEANN_NONE, 0, N, NULL}, INFINITY, key, NULL);
+    for (uint32_t i = 0; i < N; i++) {
+        excess[i] = (double)key[i] - sum_of(q, y + i * D, true);
+        double size = sum_of(q, q, false) + sum_of(y + i * D, y + i * D, false) + 1, most = sum_of(x + i * D, y + i * D, true);
+        if (fabs(excess[i]) > 1.001 * most + 1e-4 * size)
+            fail_msg("%s: key %g of row %u, %g more than decoded; at most %g", t->type->common.name, (double)key[i], i, excess[i], most);
+    }
+    leann_scratch_reset(ctx, mark);
+}
+
+/* Keys are what x̂ (and the anchor, where residual) gives, and a constant of the row, to float rounding. x (N, D) was coded; anchors
+ * (LISTS, D) or NULL. */
+static void keys_agree(leann_ctx *ctx, const trained *t, const float *x, leann_space space, const float *anchors)
 {
     static float y[N * D], key[N], bias[N], base[LISTS];
+    static double excess[N];
     const float *q = rows_x + 7 * D;
     bool squares = space != LEANN_IP;
     uint32_t off[LISTS + 1], lists = anchors ? LISTS : 1;
@@ -254,6 +276,7 @@ static void keys_agree(leann_ctx *ctx, const trained *t, leann_space space, cons
     }
     size_t mark = leann_scratch_mark(ctx);
     t->type->decode(t->quantizer, ctx, t->code, codes.stride, N, y);
+    find_excess(ctx, t, x, y, excess);
     leann_scorer *scorer = t->type->prepare(t->quantizer, ctx, &codes, q, anchors ? base : NULL);
     assert_non_null(scorer);
     for (uint32_t l = 0; l < lists; l++) {
@@ -261,7 +284,8 @@ static void keys_agree(leann_ctx *ctx, const trained *t, leann_space space, cons
         for (uint32_t i = off[l]; i < off[l + 1]; i++) {
             double size = sum_of(q, q, false) + sum_of(y + i * D, y + i * D, false) + 1;
             for (int j = 0; anchors && j < D; j++) y[i * D + (uint32_t)j] += anchors[l * D + (uint32_t)j];
-            double truth = (squares ? 1 : -1) * sum_of(q, y + i * D, squares);
+            double truth = (squares ? 1 : -1) * sum_of(q, y + i * D, squares) + (squares ? excess[i] : 0);
+            if (squares && truth < 0) truth = 0; /* as keys are kept */
             if (fabs(truth - (double)key[i]) > 1e-4 * size)
                 fail_msg("%s: key %g of row %u, decoded %g", t->type->common.name, (double)key[i], i, truth);
         }
@@ -282,8 +306,8 @@ static void quantizers(void **state)
             size_t bytes = (size_t)N * t.quantizer->code_bytes;
             assert_memory_equal(t.code, other.code, bytes);
             for (leann_space space = LEANN_L2; space <= LEANN_IP; space++) {
-                keys_agree(ctx, &t, space, NULL);
-                keys_agree(ctx, &t, space, rows_x + 40 * D);
+                keys_agree(ctx, &t, rows.base, space, NULL);
+                keys_agree(ctx, &t, rows.base, space, rows_x + 40 * D);
             }
             char path[128];
             leann_writer *w = NULL;
@@ -298,7 +322,7 @@ static void quantizers(void **state)
             back.code = leann_alloc(ctx, bytes, 1);
             assert_int_equal(t.type->encode(ctx, back.quantizer, rows, back.code), LEANN_OK);
             assert_memory_equal(t.code, back.code, bytes);
-            keys_agree(ctx, &back, LEANN_L2, NULL);
+            keys_agree(ctx, &back, rows.base, LEANN_L2, NULL);
             leann_quantizer_free(back.quantizer); /* before its file, which it may point into */
             leann_reader_free(r);
             leann_quantizer_free(t.quantizer);

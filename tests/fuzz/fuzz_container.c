@@ -16,6 +16,21 @@
 #include "core/container.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+static leann_status write_pages(leann_ctx *ctx, const char *folder)
+{
+    static const uint8_t page[4096] = {1, 2, 3};
+    const leann_share share[] = {{LEANN_PART_GRAPH, 4000}, {LEANN_PART_VECTORS, 96}};
+    leann_writer *w = NULL;
+    char *path = leann_format(ctx, "%s/pages", folder);
+    leann_status status = path ? leann_writer_new(ctx, path, &w) : LEANN_ENOMEM;
+    if (status == LEANN_OK) status = leann_writer_add(w, "nodes", LEANN_PART_GRAPH, LEANN_PAGES, 1, sizeof page, page);
+    if (status == LEANN_OK) status = leann_writer_share(w, share, 2);
+    if (status == LEANN_OK) status = leann_writer_commit(w);
+    leann_writer_free(w);
+    leann_free(path);
+    return status;
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 enum { HEADER = 64, ENTRY = 64, BLOCK = 1 << 20 };
@@ -142,7 +157,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     leann_ctx *ctx = folder ? leann_ctx_new(1, 1) : NULL;
     if (!ctx) return 0;
     must(write_seed(ctx, folder, "empty", 0, 1) == LEANN_OK && write_seed(ctx, folder, "one", 1, 3) == LEANN_OK &&
-             write_seed(ctx, folder, "nine", 9, 300) == LEANN_OK && write_seed(ctx, folder, "zero-rows", 3, 1) == LEANN_OK,
+             write_seed(ctx, folder, "nine", 9, 300) == LEANN_OK && write_seed(ctx, folder, "zero-rows", 3, 1) == LEANN_OK &&
+             write_pages(ctx, folder) == LEANN_OK,
          leann_ctx_error(ctx));
     leann_ctx_free(ctx);
     return 0;

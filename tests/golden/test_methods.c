@@ -27,6 +27,8 @@ static const struct {
     {"{method: flat}", "{}"},
     {"{method: graph, build: {graph: hnsw}}", "{ef_search: 40}"},
     {"{method: graph, build: {graph: vamana}}", "{ef_search: 40}"},
+    {"{method: diskann}", "{ef_search: 40}"},
+    {"{method: diskann, build: {quantizer: {pq: {sub_vectors: 6, codebook_size: 64}}, vectors: none}}", "{ef_search: 40, rerank: 40}"},
     {"{method: ivf}", "{probes: 4}"},
     {"{method: codes, build: {quantizer: {pq: {sub_vectors: 6, codebook_size: 64}}}}", "{rerank: 40}"},
     {"{method: codes, build: {quantizer: {opq: {sub_vectors: 6, codebook_size: 64}}}}", "{rerank: 40}"},
@@ -79,10 +81,12 @@ static char *describe(size_t c, const uint32_t *truth)
     if (leann_index_build(ctx, rows, cases[c].config, &index) || leann_index_save(ctx, index, path) || stat(path, &about) ||
         leann_plan_new(ctx, index, cases[c].query, &rows, &plan) || leann_search(plan, ctx, queries, K, ids, dist, work))
         fail_msg("%s: %s", cases[c].config, leann_ctx_error(ctx));
-    uint64_t dist_comps = 0, fetches = 0;
-    for (size_t q = 0; q < Q; q++) dist_comps += work[q].dist_comps, fetches += work[q].fetches;
-    assert_true(asprintf(&line, "%s %s recall=%.3f bytes=%lld dist_comps=%llu fetches=%llu ids=%08x\n", cases[c].config, cases[c].query,
-                         recall(ids, truth), (long long)about.st_size, (unsigned long long)dist_comps, (unsigned long long)fetches,
+    uint64_t dist_comps = 0, fetches = 0, pages = 0;
+    for (size_t q = 0; q < Q; q++) dist_comps += work[q].dist_comps, fetches += work[q].fetches, pages += work[q].pages;
+    char read[32] = "";
+    if (pages) snprintf(read, sizeof read, " pages=%llu", (unsigned long long)pages);
+    assert_true(asprintf(&line, "%s %s recall=%.3f bytes=%lld dist_comps=%llu fetches=%llu%s ids=%08x\n", cases[c].config, cases[c].query,
+                         recall(ids, truth), (long long)about.st_size, (unsigned long long)dist_comps, (unsigned long long)fetches, read,
                          leann_crc32c(0, ids, sizeof ids)) > 0);
     unlink(path);
     leann_plan_free(plan);

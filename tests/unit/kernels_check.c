@@ -136,6 +136,10 @@ static void call_ip_f32(const leann_kernels *t, const data *x, leann_list l, flo
 {
     t->ip_f32_list(x->q, l, x->d, out);
 }
+static void call_l2_f32_cut(const leann_kernels *t, const data *x, leann_list l, float *out)
+{
+    t->l2_f32_cut_list(x->q, l, x->d, INFINITY, out);
+}
 static void call_l2_u8(const leann_kernels *t, const data *x, leann_list l, float *out)
 {
     t->l2_u8_list(x->bytes, l, x->d, out);
@@ -226,6 +230,7 @@ static const list_case cases[] = {
     {"sq4_ip_list", NIBBLES, call_sq4_ip, term_sq4_ip, 15},
     {"adc8_list", BYTES, call_adc8, term_adc8, 1},
     {"adc4_list", NIBBLES, call_adc4, term_adc4, 1},
+    {"l2_f32_cut_list", FLOATS, call_l2_f32_cut, term_l2_f32, 4},
 };
 
 static size_t row_bytes(row_type type, size_t d)
@@ -328,6 +333,38 @@ static bool lists(const leann_kernels *t, char *why)
         for (size_t d = 0; d <= 70 && !fails; d++) fails = case_fails(t, &cases[c], &x, d, why);
         for (size_t i = 0; i < sizeof wide / sizeof *wide && !fails; i++) fails = case_fails(t, &cases[c], &x, wide[i], why);
     }
+    data_free(&x);
+    return !fails;
+}
+
+/* A cut leaves what is at or under it as it is, bit for bit, and the rest above it: at each row's own sum and next to it. */
+static bool cut_fails(const leann_kernels *t, data *x, size_t d, char *why)
+{
+    enum { ROWS = 45 }; /* more than go together */
+    float whole[ROWS], got[ROWS];
+    data_fill(x, d, 1, false);
+    leann_list rows = fill_rows(x, &cases[0], ROWS, 0);
+    t->l2_f32_list(x->q, rows, d, whole);
+    for (int i = 0; i < ROWS; i++)
+        for (int side = -1; side <= 1; side++) {
+            float cut = side == 0 ? whole[i] : nextafterf(whole[i], side < 0 ? 0 : INFINITY);
+            t->l2_f32_cut_list(x->q, rows, d, cut, got);
+            for (int r = 0; r < ROWS; r++) {
+                if (whole[r] <= cut ? memcmp(&got[r], &whole[r], sizeof *got) == 0 : got[r] > cut) continue;
+                snprintf(why, KERNELS_WHY, "l2_f32_cut_list d %zu row %d, cut %.9g: %.9g, the whole sum is %.9g", d, r, (double)cut,
+                         (double)got[r], (double)whole[r]);
+                return true;
+            }
+        }
+    return false;
+}
+
+static bool cuts(const leann_kernels *t, char *why)
+{
+    bool fails = false;
+    data x = data_new();
+    for (size_t d = 1; d <= 140 && !fails; d += 3) fails = cut_fails(t, &x, d, why);
+    for (size_t i = 0; i < sizeof wide / sizeof *wide && !fails; i++) fails = cut_fails(t, &x, wide[i], why);
     data_free(&x);
     return !fails;
 }
@@ -534,6 +571,88 @@ static bool codebooks(const leann_kernels *t, char *why)
     return !fails;
 }
 
+/* ---- codes of a few bits against queries of whole numbers: exact up to the largest d and the largest values */
+
+typedef void small_code_kernel(const int8_t *high, const int8_t *low, leann_list rows, size_t d, float *out);
+
+static bool small_codes_fail(small_code_kernel *kernel, unsigned bits, size_t d, uint32_t n, bool largest, char *why)
+{
+    enum { GAP = 4 };
+    size_t bytes = d * bits / 8, stride = bytes + GAP;
+    guarded query[2] = {guarded_new(d), guarded_new(d)}, rows = guarded_new(n * stride);
+    int8_t *high = (int8_t *)query[0].end - d, *low = (int8_t *)query[1].end - d;
+    uint8_t *base = (uint8_t *)rows.end - ((n - 1) * stride + bytes);
+    for (size_t j = 0; j < d; j++) high[j] = largest ? -128 : (int8_t)random_bits(), low[j] = largest ? -128 : (int8_t)random_bits();
+    for (size_t i = 0; i < (n - 1) * stride + bytes; i++) base[i] = largest ? 255 : (uint8_t)random_bits();
+    bool fails = false;
+    for (int by_ids = 0; by_ids < 2 && !fails; by_ids++) {
+        uint32_t ids[32];
+        float out[33] = {[32] = 7};
+        for (uint32_t i = 0; i < n; i++) ids[i] = random_bits() % n;
+        kernel(high, low, (leann_list){.base = base, .stride = stride, .ids = by_ids ? ids : NULL, .n = n}, d, out);
+        for (uint32_t i = 0; i < n && !fails; i++) {
+            const uint8_t *row = base + (by_ids ? ids[i] : i) * stride;
+            int64_t want = 0;
+            for (size_t j = 0; j < d; j++)
+                want += (256 * high[j] + low[j]) * (int64_t)(row[j % bytes] >> (bits * (j / bytes)) & ((1u << bits) - 1));
+            fails = out[i] != (float)want || out[32] != 7.0F;
+            if (fails)
+                snprintf(why, KERNELS_WHY, "codes of %u bits, d %zu, row %u of %u: %.9g, not %.9g", bits, d, i, n, (double)out[i],
+                         (double)(float)want);
+        }
+    }
+    guarded_free(query[0]);
+    guarded_free(query[1]);
+    guarded_free(rows);
+    return fails;
+}
+
+static bool small_codes(const leann_kernels *t, char *why)
+{
+    const struct {
+        unsigned bits;
+        small_code_kernel *kernel;
+    } all[] = {{1, t->ip_i16_u1_list}, {2, t->ip_i16_u2_list}, {4, t->ip_i16_u4_list}};
+    for (size_t k = 0; k < 3; k++) {
+        for (size_t d = 32; d <= 1056; d += 32)
+            for (uint32_t n = 1; n <= 32; n += n < 6 ? 1 : 13)
+                if (small_codes_fail(all[k].kernel, all[k].bits, d, n, false, why)) return false;
+        if (small_codes_fail(all[k].kernel, all[k].bits, 65536, 5, true, why)) return false;
+        leann_list none = {.base = NULL, .n = 0};
+        all[k].kernel(NULL, NULL, none, 32, NULL);
+    }
+    return true;
+}
+
+/* Against the definition, where all sums are whole numbers; against the scalar table bit for bit, where they are rounded. */
+static bool hadamard(const leann_kernels *t, char *why)
+{
+    for (size_t n = 1; n <= MAX_D; n *= 2)
+        for (int exact = 0; exact < 2; exact++) {
+            float x[MAX_D], want[MAX_D];
+            guarded memory = guarded_new(n * sizeof *x);
+            float *y = (float *)(void *)memory.end - n;
+            for (size_t j = 0; j < n; j++) y[j] = x[j] = random_float(exact);
+            memcpy(want, x, n * sizeof *x);
+            if (exact)
+                for (size_t i = 0; i < n; i++) {
+                    want[i] = 0;
+                    for (size_t j = 0; j < n; j++) want[i] += __builtin_popcountll(i & j) % 2 ? -x[j] : x[j];
+                }
+            else
+                leann_kernels_named("scalar")->hadamard_f32(want, n);
+            t->hadamard_f32(y, n);
+            bool fails = false;
+            for (size_t i = 0; i < n && !fails; i++) {
+                fails = y[i] != want[i];
+                if (fails) snprintf(why, KERNELS_WHY, "hadamard_f32 of %zu: %.9g at %zu, not %.9g", n, (double)y[i], i, (double)want[i]);
+            }
+            guarded_free(memory);
+            if (fails) return false;
+        }
+    return true;
+}
+
 /* ---- conversions */
 
 static uint32_t bits_of(float x)
@@ -678,10 +797,13 @@ static bool checksums(const leann_kernels *t, char *why)
 const kernels_check kernels_checks[] = {
     {"lists", lists},
     {"pairs", pairs},
+    {"cuts", cuts},
     {"bytes", bytes},
     {"fast scans", fastscans},
     {"selection", selection},
     {"codebooks", codebooks},
+    {"small codes", small_codes},
+    {"hadamard", hadamard},
     {"float16 widening", widening},
     {"float16 narrowing", narrowing},
     {"every count", counts},

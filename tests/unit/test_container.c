@@ -285,7 +285,7 @@ static void false_statements_are_refused(void **state)
     f = forge();
     memcpy(f.data + second, f.data + d, 24);
     utter(f, second, 'm', 1, "both manifest");
-    utter(forge(), d + 24, 8, 1, "type 8 of 8");
+    utter(forge(), d + 24, 9, 1, "type 9 of 9");
     utter(forge(), d + 25, LEANN_PARTS, 1, "part 9 of 9");
     utter(forge(), d + 26, 1, 2, "section manifest");
     utter(forge(), d + 28, 2, 4, "states 2 blocks");
@@ -302,6 +302,157 @@ static void false_statements_are_refused(void **state)
     memcpy(f.data + third + 32, &huge, 8);
     huge <<= 3;
     utter(f, third + 56, huge, 8, "runs into the directory");
+}
+
+/* ---- pieces and pages ------------------------------------------------------------------------------------------------------- */
+
+static void pieces_make_the_same_file(void **state)
+{
+    (void)state;
+    enum { BYTES = 2 * MIB + 77 };
+    uint8_t *data = malloc(BYTES), *whole, *pieces;
+    size_t bytes[2];
+    assert_non_null(data);
+    leann_rng rng = leann_rng_at(1, "pieces", 0);
+    for (size_t i = 0; i < BYTES; i++) data[i] = (uint8_t)leann_rng_u32(&rng);
+    for (int kind = 0; kind < 2; kind++) {
+        leann_writer *w;
+        assert_int_equal(leann_writer_new(ctx, path, &w), LEANN_OK);
+        if (kind == 0) assert_int_equal(leann_writer_add(w, "a", LEANN_PART_CODES, LEANN_BYTES, BYTES, 1, data), LEANN_OK);
+        if (kind == 1) assert_int_equal(leann_writer_begin(w, "a", LEANN_PART_CODES, LEANN_BYTES, BYTES, 1), LEANN_OK);
+        for (uint64_t at = 0, n; kind == 1 && at < BYTES; at += n) {
+            n = leann_rng_below(&rng, 600000);
+            if (n > BYTES - at) n = BYTES - at;
+            assert_int_equal(leann_writer_put(w, data + at, n), LEANN_OK);
+        }
+        assert_int_equal(leann_writer_end(w), LEANN_OK);
+        assert_int_equal(leann_writer_add(w, "b", LEANN_PART_CODES, LEANN_BYTES, 10, 1, data), LEANN_OK);
+        assert_int_equal(leann_writer_commit(w), LEANN_OK);
+        leann_writer_free(w);
+        get(kind ? &pieces : &whole, &bytes[kind]);
+    }
+    assert_int_equal(bytes[0], bytes[1]);
+    assert_memory_equal(whole, pieces, bytes[0]);
+    leann_free(whole);
+    leann_free(pieces);
+    for (int kind = 0; kind < 3; kind++) { /* a byte too many, a byte too few, and that only seen by commit */
+        leann_writer *w;
+        assert_int_equal(leann_writer_new(ctx, path, &w), LEANN_OK);
+        assert_int_equal(leann_writer_begin(w, "a", LEANN_PART_CODES, LEANN_BYTES, 10, 1), LEANN_OK);
+        if (kind == 0) assert_int_equal(leann_writer_put(w, data, 11), LEANN_EINVAL);
+        if (kind > 0) assert_int_equal(leann_writer_put(w, data, 9), LEANN_OK);
+        assert_int_equal(kind == 1 ? leann_writer_end(w) : leann_writer_commit(w), LEANN_EINVAL);
+        assert_non_null(strstr(leann_ctx_error(ctx), kind ? "lacks 1" : "takes 10 bytes, but 1 more"));
+        assert_int_equal(leann_writer_commit(w), LEANN_EINVAL);
+        leann_ctx_clear(ctx);
+        leann_writer_free(w);
+    }
+    free(data);
+}
+
+enum { PAGE = 4096 };
+
+static void write_pages(const uint8_t *page, uint64_t pages, const leann_share *share, uint32_t shares)
+{
+    leann_writer *w;
+    assert_int_equal(leann_writer_new(ctx, path, &w), LEANN_OK);
+    assert_int_equal(leann_writer_add(w, "few", LEANN_PART_IDS, LEANN_BYTES, 10, 1, "abcdefghij"), LEANN_OK);
+    assert_int_equal(leann_writer_begin(w, "nodes", LEANN_PART_GRAPH, LEANN_PAGES, pages, PAGE), LEANN_OK);
+    for (uint64_t i = 0; i < pages; i++) assert_int_equal(leann_writer_put(w, page, PAGE), LEANN_OK);
+    assert_int_equal(leann_writer_end(w), LEANN_OK);
+    if (shares) assert_int_equal(leann_writer_share(w, share, shares), LEANN_OK);
+    assert_int_equal(leann_writer_commit(w), LEANN_OK);
+    leann_writer_free(w);
+}
+
+static void pages_are_aligned_and_shared_out(void **state)
+{
+    (void)state;
+    static uint8_t page[PAGE] = {1, 2, 3};
+    const leann_share share[] = {{LEANN_PART_GRAPH, 2 * PAGE - 1000}, {LEANN_PART_VECTORS, PAGE + 1000}};
+    leann_ledger predicted, real;
+    leann_reader *r;
+    struct stat about;
+    write_pages(page, 3, share, 2);
+    leann_ledger_begin(&predicted);
+    leann_ledger_add(&predicted, LEANN_PART_IDS, 10);
+    leann_ledger_add_pages(&predicted, share, 2);
+    leann_ledger_end(&predicted);
+    assert_int_equal(leann_reader_open(ctx, path, &r), LEANN_OK);
+    leann_reader_ledger(r, &real);
+    assert_memory_equal(&real, &predicted, sizeof real);
+    assert_int_equal(real.bytes[LEANN_PART_VECTORS], PAGE + 1000);
+    assert_int_equal(stat(path, &about), 0);
+    assert_int_equal(leann_ledger_total(&real), (uint64_t)about.st_size);
+    const leann_section *s = leann_reader_find(r, "nodes");
+    uint8_t read[PAGE];
+    assert_true(s && s->offset % PAGE == 0 && s->bytes == 3 * PAGE);
+    assert_int_equal(pread(leann_reader_file(r), read, PAGE, (off_t)s->offset + PAGE), PAGE);
+    assert_memory_equal(read, page, PAGE);
+    assert_memory_equal(s->data, page, PAGE); /* let go, not gone */
+    leann_reader_free(r);
+}
+
+static void false_shares_are_refused(void **state)
+{
+    (void)state;
+    static const uint8_t page[PAGE];
+    static const leann_share bad[][2] = {
+        {{LEANN_PART_GRAPH, 2 * PAGE}, {LEANN_PART_VECTORS, PAGE - 1}},
+        {{LEANN_PART_GRAPH, 2 * PAGE}, {LEANN_PART_VECTORS, PAGE + 1}},
+        {{LEANN_PART_VECTORS, 2 * PAGE}, {LEANN_PART_GRAPH, PAGE}},
+        {{LEANN_PART_GRAPH, 2 * PAGE}, {LEANN_PART_GRAPH, PAGE}},
+        {{LEANN_PART_GRAPH, 2 * PAGE}, {LEANN_PARTS, PAGE}},
+        {{LEANN_PART_GRAPH, 4 * PAGE}, {LEANN_PART_VECTORS, -(uint64_t)PAGE}},
+    };
+    uint8_t *data;
+    size_t bytes;
+    for (size_t i = 0; i <= sizeof bad / sizeof *bad; i++) {
+        bool none = i == sizeof bad / sizeof *bad; /* no shares at all */
+        write_pages(page, 3, none ? NULL : bad[i], none ? 0 : 2);
+        get(&data, &bytes);
+        refused(data, bytes, "nodes.parts");
+        leann_free(data);
+    }
+}
+
+static uint64_t status_kb(const char *field)
+{
+    char line[256];
+    uint64_t kb = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (!strncmp(line, field, strlen(field))) kb = strtoull(line + strlen(field) + 1, NULL, 10);
+    if (f) fclose(f);
+    return kb;
+}
+
+#if defined(__SANITIZE_THREAD__)
+#define SHADOWED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SHADOWED 1
+#endif
+#endif
+
+static void checked_pages_do_not_stay_resident(void **state)
+{
+    (void)state;
+#ifdef SHADOWED /* what was read stays resident as the sanitizer's shadow */
+    skip();
+#endif
+    enum { PAGES = 16384 };
+    static const uint8_t page[PAGE] = {7};
+    const leann_share share = {LEANN_PART_GRAPH, (uint64_t)PAGES * PAGE};
+    leann_reader *r;
+    write_pages(page, PAGES, &share, 1);
+    FILE *f = fopen("/proc/self/clear_refs", "w");
+    if (!f) skip();
+    if (fputs("5", f) < 0 || fclose(f)) skip(); /* from here VmHWM is of what follows */
+    uint64_t before = status_kb("VmRSS");
+    assert_int_equal(leann_reader_open(ctx, path, &r), LEANN_OK);
+    assert_true(status_kb("VmHWM") < before + 24 * 1024); /* of 64 MiB */
+    leann_reader_free(r);
 }
 
 static void bad_sections_are_not_written(void **state)
@@ -322,7 +473,7 @@ static void bad_sections_are_not_written(void **state)
         {"a/b", 1, LEANN_BYTES, 1, 1, "a/b"},
         {"twenty-four-characters.x", 1, LEANN_BYTES, 1, 1, "1 to 23"},
         {"x", LEANN_PARTS, LEANN_BYTES, 1, 1, "part 9"},
-        {"x", 1, 8, 1, 1, "type 8"},
+        {"x", 1, 9, 1, 1, "type 9"},
         {"x", 1, LEANN_F32, 1, 6, "rows of 6 bytes"},
         {"x", 1, LEANN_BYTES, 1ull << 40, 1ull << 40, "too large"},
         {"x", 1, LEANN_BYTES, 1, UINT64_MAX - 3, "too large"},
@@ -431,6 +582,8 @@ int main(void)
         cmocka_unit_test(damage_is_found_in_large_files), cmocka_unit_test(false_statements_are_refused),
         cmocka_unit_test(bad_sections_are_not_written),   cmocka_unit_test(a_full_disk_leaves_the_old_file),
         cmocka_unit_test(other_things_than_files),        cmocka_unit_test(checksums),
+        cmocka_unit_test(pieces_make_the_same_file),      cmocka_unit_test(pages_are_aligned_and_shared_out),
+        cmocka_unit_test(false_shares_are_refused),       cmocka_unit_test(checked_pages_do_not_stay_resident),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

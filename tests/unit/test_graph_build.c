@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,14 +140,14 @@ static void prunes_as_the_textbook(void **state)
         for (uint32_t i = 0; i < N; i++) {
             float key;
             if (i == row) continue;
-            set.oracle->list(set.oracle, row, (leann_span){LEANN_NONE, i, 1, NULL}, &key);
+            set.oracle->list(set.oracle, row, (leann_span){LEANN_NONE, i, 1, NULL}, INFINITY, &key);
             leann_hits_insert(cand, n++, (leann_hit){key, i});
         }
         for (uint32_t i = 0; i < n && m < most; i++) {
             bool good = true;
             for (uint32_t s = 0; s < m && good; s++) {
                 float key;
-                set.oracle->list(set.oracle, expected[s].id, (leann_span){LEANN_NONE, cand[i].id, 1, NULL}, &key);
+                set.oracle->list(set.oracle, expected[s].id, (leann_span){LEANN_NONE, cand[i].id, 1, NULL}, INFINITY, &key);
                 good = !(linker.slack * key < cand[i].key);
             }
             if (good) expected[m++] = cand[i];

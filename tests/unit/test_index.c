@@ -310,10 +310,63 @@ static void test_manifests(void **state)
     leann_ctx_free(ctx);
 }
 
+/* An index keeps what its rows are called, through a file too; bare rows have no name, and neither have files from before there were any. */
+static void test_rows_are_named(void **state)
+{
+    (void)state;
+    static const char sha[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    static const char zeros[] = "\"train_sha256\":\"0000000000000000000000000000000000000000000000000000000000000000\"";
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    leann_index *index;
+    leann_value *config;
+    struct stat named, bare;
+    leann_dataset data = {.name = "named", .sha = sha, .train = f32(LEANN_L2)};
+    assert_int_equal(leann_config_parse(ctx, "c", "{method: flat}", 14, &config), LEANN_OK);
+    assert_int_equal(leann_method_build(ctx, &data, config, NULL, &index), LEANN_OK);
+    assert_string_equal(index->data_sha, sha);
+    assert_int_equal(leann_index_save(ctx, index, path), LEANN_OK);
+    assert_int_equal(stat(path, &named), 0);
+    leann_index_free(index);
+    assert_int_equal(leann_index_open(ctx, path, &index), LEANN_OK);
+    assert_string_equal(index->data_sha, sha);
+    leann_index_free(index);
+
+    assert_int_equal(leann_index_build(ctx, f32(LEANN_L2), "{method: flat}", &index), LEANN_OK);
+    assert_string_equal(index->data_sha, "");
+    assert_int_equal(leann_index_save(ctx, index, path), LEANN_OK);
+    assert_int_equal(stat(path, &bare), 0);
+    assert_int_equal(named.st_size, bare.st_size); /* prediction knows no rows */
+    leann_index_free(index);
+    char *bare_bytes, *bytes;
+    size_t bare_size, size;
+    assert_int_equal(leann_file_read(ctx, path, 1 << 20, &bare_bytes, &bare_size), LEANN_OK);
+    data.sha = "";
+    assert_int_equal(leann_method_build(ctx, &data, config, NULL, &index), LEANN_OK); /* as `leann build` does: the same bytes */
+    assert_int_equal(leann_index_save(ctx, index, path), LEANN_OK);
+    assert_int_equal(leann_file_read(ctx, path, 1 << 20, &bytes, &size), LEANN_OK);
+    assert_int_equal(size, bare_size);
+    assert_memory_equal(bytes, bare_bytes, size);
+    leann_free(bytes);
+    leann_free(bare_bytes);
+    leann_index_free(index);
+    static const char *const instead[] = {"\"train_sha256\":\"\"", "\"older\":1", "\"train_sha256\":7", zeros};
+    const char *piece = zeros;
+    for (size_t i = 0; i < sizeof instead / sizeof instead[0]; i++) {
+        forge(ctx, piece, instead[i]);
+        piece = instead[i];
+        assert_int_equal(leann_index_open(ctx, path, &index), LEANN_OK);
+        assert_string_equal(index->data_sha, "");
+        leann_index_free(index);
+    }
+    leann_value_free(config);
+    leann_ctx_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_configurations), cmocka_unit_test(test_rows),
                                        cmocka_unit_test(test_distances),      cmocka_unit_test(test_searches),
-                                       cmocka_unit_test(test_prediction),     cmocka_unit_test(test_manifests)};
+                                       cmocka_unit_test(test_prediction),     cmocka_unit_test(test_manifests),
+                                       cmocka_unit_test(test_rows_are_named)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

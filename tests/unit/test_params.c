@@ -137,6 +137,11 @@ static void test_refusals(void **state)
     refused("{iterations: 5000000000}", "5000000000");
     refused("{alpha: 2.5}", "between 1 and 2");
     refused("{quiet: 7}", "yes or no");
+    refused("{iterations: null}", "iterations of selector kmeans is null, but must be an integer; leave it out for its default, 20");
+    refused("{residual: }", "residual of selector kmeans is null");
+    refused("{label: ~}", "label of selector kmeans is null");
+    refused("{anchors: null}", "anchors of selector kmeans is null");
+    refused("{graph: null}", "graph is null, but must be a word");
     refused("{residual: yess}", "'yess', but must be yes|no|auto; did you mean 'yes'?");
     refused("{residual: [yes]}", "must be yes|no|auto");
     refused("{output: 6}", "8|4");

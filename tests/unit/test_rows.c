@@ -190,7 +190,7 @@ static void oracles(void **state)
         assert_int_equal(leann_oracle_new(w->ctx, rows, &oracle), LEANN_OK);
         double scale = types[t] == LEANN_F32 ? 100 : 1e6;
         float key[N * N], x[D];
-        oracle->list(oracle, 9, (leann_span){LEANN_NONE, 0, N, NULL}, key);
+        oracle->list(oracle, 9, (leann_span){LEANN_NONE, 0, N, NULL}, INFINITY, key);
         for (uint32_t i = 0; i < N; i++) {
             double want = key_of(w->value[9], w->value[i], LEANN_L2);
             assert_true(types[t] == LEANN_F32 ? close_to(key[i], want, scale) : (double)key[i] == want);
@@ -225,7 +225,7 @@ static void large_block(void **state)
     assert_int_equal(leann_oracle_new(w->ctx, rows, &oracle), LEANN_OK);
     assert_int_equal(oracle->block(oracle, w->ctx, all, all, key), LEANN_OK);
     for (uint32_t i = 0; i < BIG; i++) {
-        oracle->list(oracle, i, all, list);
+        oracle->list(oracle, i, all, INFINITY, list);
         for (uint32_t j = 0; j < BIG; j++) assert_true(fabsf(key[i * BIG + j] - list[j]) < 1e-5f);
     }
     leann_oracle_free(oracle);

@@ -127,6 +127,43 @@ static void test_hits(void **state)
     leann_ctx_free(other);
 }
 
+/* Seconds are measurements: another number of threads is another stage, and kept ones of another program or from before a time will not
+ * do where that is asked for. */
+static void test_accepted(void **state)
+{
+    (void)state;
+    bool cached;
+    leann_ctx *ctx = leann_ctx_new(1, 1), *two = leann_ctx_new(1, 2);
+    assert_int_equal(run(ctx, folder, "abc", "w", 1, &cached), 1);
+    assert_int_equal(run(two, folder, "abc", "w", 2, &cached), 2);
+    int64_t later = leann_date_ns();
+    const struct {
+        const char *program;
+        int64_t since_ns;
+        bool taken;
+    } asked[] = {{NULL, 0, true}, {"p", 0, false}, {"p", 0, true},         {"p", later, true},
+                 {"q", 0, false}, {NULL, 0, true}, {"q", INT64_MAX, false}};
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        leann_stages *stages;
+        uint32_t number = 10 + (uint32_t)i;
+        void *object;
+        leann_value *key = leann_value_new_map();
+        leann_value_set(key, "word", leann_value_new_text("w"));
+        leann_value_set(key, "third", leann_value_new_real(1.0 / 3));
+        assert_int_equal(leann_stages_new(ctx, folder, "abc", &stages), LEANN_OK);
+        leann_stages_accept(stages, asked[i].program, asked[i].since_ns);
+        leann_stage stage = {"number", key, make, save, open_number};
+        assert_int_equal(leann_stages_run(stages, ctx, stage, &number, &object), LEANN_OK);
+        leann_value *report = leann_stages_report(stages);
+        assert_int_equal(leann_value_bool(leann_value_get(leann_value_at(report, 0), "cached"), false), asked[i].taken);
+        leann_value_free(report);
+        leann_free(object);
+        leann_stages_free(stages);
+    }
+    leann_ctx_free(ctx);
+    leann_ctx_free(two);
+}
+
 static char found[4096];
 static long long total;
 static int note_file(const char *path, const struct stat *about, int flag, struct FTW *ftw)
@@ -225,10 +262,64 @@ static void test_trim(void **state)
     leann_ctx_free(ctx);
 }
 
+enum { N = 60, D = 4 };
+static uint32_t strata[N];
+static leann_status labels(const leann_dataset *self, leann_ctx *ctx, const char *name, const uint32_t **label, uint32_t *count)
+{
+    (void)self, (void)ctx, (void)name;
+    *label = strata;
+    *count = 2;
+    return LEANN_OK;
+}
+
+/* How many stages of a build came from the cache. */
+static size_t cached_stages(leann_ctx *ctx, const leann_dataset *data, const char *text)
+{
+    leann_stages *stages;
+    leann_value *config;
+    leann_index *index;
+    size_t cached = 0;
+    assert_int_equal(leann_config_parse(ctx, "c", text, strlen(text), &config), LEANN_OK);
+    assert_int_equal(leann_stages_new(ctx, folder, data->sha, &stages), LEANN_OK);
+    if (leann_method_build(ctx, data, config, stages, &index)) fail_msg("%s", leann_ctx_error(ctx));
+    leann_value *report = leann_stages_report(stages);
+    for (size_t i = 0; i < leann_value_count(report); i++)
+        cached += leann_value_bool(leann_value_get(leann_value_at(report, i), "cached"), false);
+    leann_value_free(report);
+    leann_index_free(index);
+    leann_value_free(config);
+    leann_stages_free(stages);
+    return cached;
+}
+
+/* Labels are no part of the rows' checksum: others of the same rows are another key, for all that rests on them. */
+static void test_labels(void **state)
+{
+    (void)state;
+    static float rows[N * D];
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    leann_rng rng = leann_rng_at(3, "test", 0);
+    for (int i = 0; i < N * D; i++) rows[i] = (float)leann_rng_normal(&rng);
+    for (uint32_t i = 0; i < N; i++) strata[i] = i % 2;
+    leann_dataset data = {.name = "x", .sha = "abc", .train = {rows, D * sizeof(float), N, D, LEANN_F32, LEANN_L2}, .labels = labels};
+    const char *config =
+        "{method: anchor, build: {selector: {stratified-kmeans: {group_by: genre}}, anchors: 6, graph: flat, quantizer: none, "
+        "residual: yes}}";
+    assert_int_equal(cached_stages(ctx, &data, config), 0);
+    assert_int_equal(cached_stages(ctx, &data, config), 4); /* anchors, assignment, graph, codes */
+    strata[0] = 1;
+    assert_int_equal(cached_stages(ctx, &data, config), 0);
+    config = "{method: anchor, build: {selector: random, anchors: 6, graph: flat, quantizer: none, residual: auto}}";
+    cached_stages(ctx, &data, config);
+    assert_int_equal(cached_stages(ctx, &data, config), 4 + 2); /* what decides about residuals is trained twice, and takes its time */
+    leann_ctx_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_hits, set_up, tear_down), cmocka_unit_test_setup_teardown(test_damaged, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_not_kept, set_up, tear_down), cmocka_unit_test_setup_teardown(test_trim, set_up, tear_down)};
+        cmocka_unit_test_setup_teardown(test_hits, set_up, tear_down),    cmocka_unit_test_setup_teardown(test_accepted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_damaged, set_up, tear_down), cmocka_unit_test_setup_teardown(test_not_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_trim, set_up, tear_down),    cmocka_unit_test_setup_teardown(test_labels, set_up, tear_down)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

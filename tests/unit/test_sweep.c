@@ -71,11 +71,15 @@ static void test_refusals(void **state)
     refused("{data: x, k: 1, cells: [{method: falt}]}", "flat");
     refused("{data: x, k: 1, cells: [{method: graph, build: {grahp: hnsw}}]}", "did you mean 'graph'?");
     refused("{data: x, k: 1, cells: [{method: graph, query: {ef_serch: 3}}]}", "did you mean 'ef_search'?");
-    refused("{data: x, k: 1, cells: [{method: graph, build: [], query: {ef_search: 3}}]}", "empty list");
+    refused("{data: x, k: 1, cells: [{method: graph, build: [], query: {ef_search: 3}}]}", "cells[0]: build is an empty list");
+    refused("{data: x, k: 1, cells: [{method: flat}, {method: codes, build: {quantizer: {pq: {sub_vectors: []}}}}]}",
+            "cells[1]: sub_vectors is an empty list, which is no axis");
     refused("{data: x, k: 1, cells: [{method: graph, query: {ef_search: 3}}], target_recall: 0.9}",
-            "needs one query parameter with a grid");
-    refused("{data: x, k: 1, cells: [{method: graph, query: {ef_search: {grid: [1, 9, 1.2]}}}], target_recall: 0.9}", "at most 1.1");
-    refused("{data: x, k: 1, cells: [{method: graph, query: {ef_search: {grid: [9, 1, 1.1]}}}], target_recall: 0.9}", "from <= to");
+            "cells[0]: target_recall needs one query parameter with a grid");
+    refused("{data: x, k: 1, cells: [{method: graph, query: {ef_search: {grid: [1, 9, 1.2]}}}], target_recall: 0.9}",
+            "cells[0]: ef_search: the grid's ratio is 1.2; to reach a recall it must be at most 1.1");
+    refused("{data: x, k: 1, cells: [{method: graph, query: {ef_search: {grid: [9, 1, 1.1]}}}], target_recall: 0.9}",
+            "cells[0]: ef_search: {grid: [9, 1, 1.1]}: a grid is [from, to, ratio] with 0 < from <= to");
     refused("{data: x, k: 1, cells: [{method: graph, query: {ef_search: {grid: [1, 2]}}}], target_recall: 0.9}",
             "a grid is [from, to, ratio]");
     refused("{data: x, k: 1, target_recall: 1.1, cells: [{method: flat}]}", "target_recall is 1.1");
@@ -84,6 +88,16 @@ static void test_refusals(void **state)
     refused("{data: x, k: 1, cells: [{method: flat, requires: \"n <\"}]}", "a value is missing at column");
     refused("{data: x, k: 1, cells: [{method: flat, requires: \"n + flat > 2\"}]}", "a number is wanted");
     refused("{data: x, k: 1, cells: [{method: flat, requires: \"n + 2\"}]}", "no comparison");
+    refused("{data: x, k: 1, cells: [{method: anchor, requires: \"selector == kmeans\"}]}",
+            "'selector' is a mere word; did you mean build.selector? The comparison ends at column 19");
+    refused("{data: x, k: 1, cells: [{method: anchor, requires: \"kmeans != selector\"}]}", "did you mean build.selector?");
+    refused("{data: x, k: 1, cells: [{method: anchor, requires: \"probes >= 2\"}]}", "did you mean query.probes?");
+    refused("{data: x, k: 1, cells: [{method: anchor, requires: \"k == selektor\"}]}",
+            "'selektor' is a mere word (parameters are build.NAME");
+    refused("{data: x, k: 1, cells: [{method: flat}, {method: anchor, requires: \"build.selector == kmaens\"}]}",
+            "cells[1]: requires \"build.selector == kmaens\" leaves out every cell");
+    refused("{data: x, k: 1, cells: [{method: anchor, requires: \"n > 1000000\"}]}",
+            "constraints leave no point over; anchor requires n > 1000000");
     refused("{data: x, k: 1, seed: 9e99, cells: [{method: flat}]}", "seed");
     refused("{data: x, k: 1, threads: 0, cells: [{method: flat}]}", "threads is 0");
     refused("{data: x, k: 1, point_seconds: 0, cells: [{method: flat}]}", "point_seconds is 0");
@@ -153,6 +167,12 @@ static void test_left_out(void **state)
     for (uint32_t i = 0; i < sweep->left_outs; i++) whole += !strcmp(sweep->left_out[i].label, "codes quantizer=pq(sub_vectors=7)");
     assert_int_equal(whole, 1); /* all its points for one reason: one entry */
     leann_sweep_free(sweep);
+    /* A group may be for other data: the rest goes on. A constraint that another leaves nothing to is not called misspelt. */
+    text = "{data: x, k: 1, cells: [{method: flat}, {method: anchor, requires: [\"build.anchors > n\", \"build.selector == random\"]}]}";
+    assert_int_equal(expand(ctx, text, &sweep), LEANN_OK);
+    assert_int_equal(sweep->cells, 1);
+    assert_int_equal(sweep->left_outs, 1);
+    leann_sweep_free(sweep);
     leann_ctx_free(ctx);
 }
 
@@ -174,19 +194,19 @@ static bool holds(const char *text)
 {
     leann_ctx *ctx = leann_ctx_new(1, 1);
     leann_value *build = NULL, *query = NULL;
-    bool is = false, applies = false;
+    leann_verdict verdict = {0};
     const char *b = "{anchors: {sqrt_n: 2}, quantizer: {pq: {sub_vectors: 8}}, selector: stratified-kmeans, on: true}", *q = "{probes: 16}";
     assert_int_equal(leann_config_parse(ctx, "b", b, strlen(b), &build), LEANN_OK);
     assert_int_equal(leann_config_parse(ctx, "q", q, strlen(q), &query), LEANN_OK);
     leann_facts facts = {build, query, "anchor", 10000, 32, 100, 10, 1};
-    if (leann_requires(ctx, text, &facts, &is, &applies)) {
+    if (leann_requires(ctx, text, &facts, &verdict)) {
         print_error("%s: %s\n", text, leann_ctx_error(ctx));
         fail();
     }
     leann_value_free(build);
     leann_value_free(query);
     leann_ctx_free(ctx);
-    return is;
+    return verdict.holds;
 }
 
 static void test_requires(void **state)
@@ -257,11 +277,49 @@ static void test_identity(void **state)
     leann_ctx_free(ctx);
 }
 
+static uint32_t strata[3];
+static leann_status labels(const leann_dataset *self, leann_ctx *ctx, const char *name, const uint32_t **label, uint32_t *count)
+{
+    (void)self;
+    *label = strata;
+    *count = 3;
+    return strcmp(name, "stratum") ? leann_fail(ctx, LEANN_ENOTFOUND, "no dataset %s for labels", name) : LEANN_OK;
+}
+
+/* Cells that name labels are others when the labels are; a name that is not there is left to the build. */
+static void test_labels(void **state)
+{
+    (void)state;
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    leann_sweep *sweep = NULL;
+    leann_dataset data = {.name = "x", .sha = "00ff", .train = {.n = 3, .d = 32}, .labels = labels};
+    char before[3][1024];
+    const char *text =
+        "{data: x, k: 3, cells: [{method: anchor, build: {selector: [kmeans, {stratified-kmeans: {group_by: [stratum, none]}}]}}]}";
+    assert_int_equal(expand(ctx, text, &sweep), LEANN_OK);
+    assert_int_equal(sweep->cells, 3);
+    for (uint32_t pass = 0; pass < 2; pass++) {
+        strata[1] = pass;
+        assert_int_equal(leann_sweep_labels(ctx, sweep, 0, &data), LEANN_OK);
+        assert_int_equal(leann_ctx_status(ctx), LEANN_OK);
+        assert_int_equal(leann_sweep_identify(ctx, sweep, 0, "00ff"), LEANN_OK);
+        for (uint32_t i = 0; i < 3; i++) {
+            bool named = strstr(sweep->cell[i].identity, "\"stratum\"") != NULL;
+            assert_int_equal(strlen(sweep->cell[i].labels), named ? 64 : 0);
+            assert_int_equal(strstr(sweep->cell[i].identity, "\"labels\"") != NULL, named);
+            if (pass) assert_int_equal(strcmp(before[i], sweep->cell[i].point[0].identity) != 0, named);
+            snprintf(before[i], sizeof before[i], "%s", sweep->cell[i].point[0].identity);
+        }
+    }
+    leann_sweep_free(sweep);
+    leann_ctx_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_too_many), cmocka_unit_test(test_axes),
-        cmocka_unit_test(test_grid),     cmocka_unit_test(test_left_out), cmocka_unit_test(test_refused_cell),
-        cmocka_unit_test(test_requires), cmocka_unit_test(test_only),     cmocka_unit_test(test_identity)};
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_too_many),     cmocka_unit_test(test_axes),     cmocka_unit_test(test_grid),
+        cmocka_unit_test(test_left_out), cmocka_unit_test(test_refused_cell), cmocka_unit_test(test_requires), cmocka_unit_test(test_only),
+        cmocka_unit_test(test_identity), cmocka_unit_test(test_labels)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
