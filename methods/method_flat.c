@@ -49,9 +49,12 @@ static leann_status flat_search(const leann_plan *plan, leann_ctx *ctx, const fl
     leann_scorer *scorer = leann_rows_scorer(ctx, self->vectors.rows, q);
     leann_sieve top;
     if (!scorer || !leann_sieve_start(&top, ctx, k)) return leann_ctx_status(ctx);
-    leann_scan_all(ctx, scorer, self->common.n, &top);
+    leann_scan_all(&scorer, &top, 1, self->common.n);
     leann_hit *hit = leann_sieve_sort(&top);
-    leann_ctx_work(ctx)->stage_ns[0] += leann_now_ns() - start;
+    leann_work *work = leann_ctx_work(ctx);
+    work->dist_comps += self->common.n;
+    work->hops += 1;
+    work->stage_ns[0] += leann_now_ns() - start;
     return leann_rerank(ctx, plan, q, hit, top.n, k, ids, key, found);
 }
 

@@ -33,8 +33,9 @@ static inline const leann_fetcher_type *leann_fetcher_of(leann_choice choice)
 leann_status leann_links_make(leann_ctx *ctx, leann_stages *stages, leann_rows rows, leann_choice graph, leann_value *over,
                               leann_graph **out);
 
-/* Scores rows [0, n) in runs and pushes all of them into top: the scan of methods without lists. Counts one hop and n distances. */
-void leann_scan_all(leann_ctx *ctx, leann_scorer *scorer, uint32_t n, leann_sieve *top);
+/* Scores rows [0, n) in runs and pushes all of them into top: the scan of methods without lists. Several queries take turns at each run,
+ * which the first of them has brought into the cache; their sieves are for one k. Work is the caller's to count. */
+void leann_scan_all(leann_scorer *const *scorer, leann_sieve *top, uint32_t queries, uint32_t n);
 
 /* ---- kept vectors: (n, d) in the source's own type or as floats ------------------------------------------------------------ */
 
