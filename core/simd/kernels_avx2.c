@@ -528,6 +528,7 @@ const leann_kernels leann_kernels_avx2 = {
     .fastscan = leann_fastscan_avx2,
     .at_most = at_most,
     .codebook_table = leann_codebook_table_avx2,
+    .panels_f32 = leann_panels_f32_avx2,
     .codebook_nearest = leann_codebook_nearest_avx2,
     .ip_i16_u1_list = leann_ip_i16_u1_list_avx2,
     .ip_i16_u2_list = leann_ip_i16_u2_list_avx2,

@@ -403,6 +403,7 @@ const leann_kernels leann_kernels_neon = {
     .fastscan = leann_fastscan_neon,
     .at_most = at_most,
     .codebook_table = leann_codebook_table_neon,
+    .panels_f32 = leann_panels_f32_neon,
     .codebook_nearest = leann_codebook_nearest_neon,
     .ip_i16_u1_list = leann_ip_i16_u1_list_neon,
     .ip_i16_u2_list = leann_ip_i16_u2_list_neon,
