@@ -345,7 +345,8 @@ static void pack_bytes(leann_knn *s, uint32_t p)
         for (size_t j = 0; j < d; j++) sum += x[j];
         s->part_square[first + r] = square;
         bias[r] = (int32_t)(s->block.space == LEANN_L2 ? square - 256 * sum : 0 - 128 * sum);
-        for (size_t j = 0; j < d; j += 4) memcpy(column + j * ROWS + 4 * r, x + j, d - j < 4 ? d - j : 4);
+        for (size_t j = 0; j + 4 <= d; j += 4) memcpy(column + j * ROWS + 4 * r, x + j, 4);
+        memcpy(column + d / 4 * 4 * ROWS + 4 * r, x + d / 4 * 4, d % 4);
     }
 }
 
@@ -436,7 +437,7 @@ leann_knn *leann_knn_begin(const leann_knn_options *options, void *memory)
     *s = (leann_knn){.options = *options};
     lay_out(options, memory, s);
     /* few queries are cut finer, so that two workers have something to do; by their number alone */
-    s->tile = s->group >= 8 * TILE ? TILE : (s->group / 8 + GROUP - 1) / GROUP * GROUP;
+    s->tile = options->serial || s->group >= 8 * TILE ? TILE : (s->group / 8 + GROUP - 1) / GROUP * GROUP;
     if (s->tile < GROUP) s->tile = GROUP;
     memset(s->count, 0, options->queries.n * sizeof *s->count);
     return s;
