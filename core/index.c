@@ -665,19 +665,48 @@ static float distance_of(leann_space space, float key)
     return space == LEANN_L2 ? sqrtf(positive) : positive / 2;
 }
 
-static leann_status search_one(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t k, uint32_t *ids, float *dist)
+/* One query's answer as the caller sees it: distances, and padding where fewer than k were found. */
+static void finish_answer(const leann_index *index, uint32_t k, uint32_t found, uint32_t *ids, float *dist)
 {
-    uint32_t found = 0;
-    leann_status status = plan->index->type->search(plan, ctx, q, k, ids, dist, &found);
-    if (status) return status;
     assert(found <= k);
-    for (uint32_t j = 0; j < found; j++) assert(ids[j] < plan->index->n && (j == 0 || dist[j - 1] <= dist[j]));
-    for (uint32_t j = 0; j < found; j++) dist[j] = distance_of(plan->index->space, dist[j]);
+    for (uint32_t j = 0; j < found; j++) assert(ids[j] < index->n && (j == 0 || dist[j - 1] <= dist[j]));
+    for (uint32_t j = 0; j < found; j++) dist[j] = distance_of(index->space, dist[j]);
     for (uint32_t j = found; j < k; j++) {
         ids[j] = LEANN_NONE;
         dist[j] = INFINITY;
     }
+}
+
+/* Queries [first, first + n) at once where the method can, q: room for them; n is 1 where it cannot. */
+static leann_status search_block(const leann_plan *plan, leann_ctx *ctx, leann_rows queries, uint32_t first, uint32_t n, float *q,
+                                 uint32_t k, uint32_t *ids, float *dist, leann_work *work)
+{
+    const leann_method_type *type = plan->index->type;
+    leann_work *own = leann_ctx_work(ctx), *each = leann_scratch(ctx, n * sizeof *each);
+    uint32_t *found = leann_scratch(ctx, n * sizeof *found);
+    if (!each || !found) return LEANN_ENOMEM;
+    memset(found, 0, n * sizeof *found);
+    *own = (leann_work){0};
+    if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
+    leann_status status = LEANN_OK;
+    for (uint32_t i = 0; i < n && !status; i++) status = take_query(ctx, queries, first + i, q + (size_t)i * queries.d);
+    if (!status)
+        status = n > 1 ? type->search_batch(plan, ctx, q, n, k, ids, dist, found, each) : type->search(plan, ctx, q, k, ids, dist, found);
+    if (status) return status;
+    if (n == 1) each[0] = *own;
+    for (uint32_t i = 0; i < n; i++) finish_answer(plan->index, k, found[i], ids + (size_t)i * k, dist + (size_t)i * k);
+    if (work) memcpy(work, each, n * sizeof *each);
     return LEANN_OK;
+}
+
+/* As many queries as are taken at once: 16 MiB of floats. */
+static uint32_t block_of(const leann_method_type *type, leann_rows queries)
+{
+    enum { FLOATS = 1 << 22, MOST = 4096 };
+    uint32_t most = FLOATS / queries.d;
+    if (!type->search_batch || most < 1) return 1;
+    if (most > MOST) most = MOST;
+    return most < queries.n ? most : queries.n;
 }
 
 leann_status leann_search(const leann_plan *plan, leann_ctx *ctx, leann_rows queries, uint32_t k, uint32_t *ids, float *dist,
@@ -686,15 +715,15 @@ leann_status leann_search(const leann_plan *plan, leann_ctx *ctx, leann_rows que
     begin_call(ctx);
     if (queries.n == 0) return LEANN_OK;
     leann_status status = check_search(ctx, plan->index, queries, k);
+    if (status) return status;
     size_t mark = leann_scratch_mark(ctx);
-    float *q = status ? NULL : leann_scratch(ctx, queries.d * sizeof *q);
-    if (!status && !q) status = LEANN_ENOMEM;
-    for (uint32_t i = 0; i < queries.n && !status; i++) {
-        size_t inner = leann_scratch_mark(ctx);
-        *leann_ctx_work(ctx) = (leann_work){0};
-        status = leann_ctx_cancelled(ctx) ? leann_fail(ctx, LEANN_EINTR, "interrupted") : take_query(ctx, queries, i, q);
-        if (!status) status = search_one(plan, ctx, q, k, ids + (size_t)i * k, dist + (size_t)i * k);
-        if (!status && work) work[i] = *leann_ctx_work(ctx);
+    uint32_t block = block_of(plan->index->type, queries);
+    float *q = leann_scratch(ctx, (size_t)block * queries.d * sizeof *q);
+    if (!q) status = LEANN_ENOMEM;
+    for (uint32_t i = 0; i < queries.n && !status; i += block) {
+        size_t inner = leann_scratch_mark(ctx), at = (size_t)i * k;
+        uint32_t n = queries.n - i < block ? queries.n - i : block;
+        status = search_block(plan, ctx, queries, i, n, q, k, ids + at, dist + at, work ? work + i : NULL);
         leann_scratch_reset(ctx, inner);
     }
     leann_scratch_reset(ctx, mark);

@@ -129,6 +129,7 @@ typedef struct {
     const uint32_t *list_off;
     const float *bias; /* |r|² + 2<a, r> under L2, 0 under inner product: made at load by leann_quantizer_bias */
     leann_space space;
+    const uint8_t *packed; /* the same codes as the type's pack lays them out, or NULL */
 } leann_codes;
 struct leann_quantizer_type {
     leann_plugin common;
@@ -141,6 +142,9 @@ struct leann_quantizer_type {
      * must be runs inside one list, with owner = that list. A quantiser may know more of |q - x|² than x̂ tells: under L2 a key may
      * differ from |q - x̂|² by a constant of the row, of at most |x - x̂|². */
     leann_scorer *(*prepare)(const leann_quantizer *self, leann_ctx *ctx, const leann_codes *codes, const float *q, const float *base);
+    /* A second layout of all codes, made at build and load for the scorers of runs: *packed on the heap, the caller's; NULL where nothing
+     * is won by it. Keys do not depend on it. The member may be NULL. */
+    leann_status (*pack)(leann_ctx *ctx, const leann_quantizer *self, const leann_codes *codes, uint8_t **packed);
     leann_status (*save)(const leann_quantizer *self, leann_writer *w);
     leann_status (*open)(leann_ctx *ctx, const leann_reader *r, uint32_t d, const void *params, leann_quantizer **out);
     void (*free)(leann_quantizer *self);
@@ -248,6 +252,9 @@ struct leann_method_type {
     /* One query of d floats (angular: unit). At most k answers: ids and keys, closest first; *found says how many. Its work is
      * counted in leann_ctx_work(ctx). The wrapper pads, turns keys into distances and resets the scratch. */
     leann_status (*search)(const leann_plan *self, leann_ctx *ctx, const float *q, uint32_t k, uint32_t *ids, float *key, uint32_t *found);
+    /* The answers of search to n queries (n, d) at once: ids and key (n, k), found (n), work (n) out. NULL: each goes to search. */
+    leann_status (*search_batch)(const leann_plan *self, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, uint32_t *ids, float *key,
+                                 uint32_t *found, leann_work *work);
     void (*inside)(const leann_index *self, leann_inside *out);
     /* x̂ of rows ids, as answers from codes see it, (n, d); NULL member: the method keeps the exact vectors. */
     leann_status (*decode)(const leann_index *self, leann_ctx *ctx, const uint32_t *ids, uint32_t n, float *x);

@@ -67,8 +67,8 @@ leann_status leann_nearest(leann_ctx *ctx, leann_rows rows, const float *anchors
 leann_status leann_nearest_of(leann_ctx *ctx, leann_rows rows, const uint32_t *ids, uint32_t n, const float *anchors, uint32_t m,
                               uint32_t *owner, float *key);
 
-/* Exact k nearest of each query, ties by id. Float products only filter: every row whose float key, less a proven bound of its
- * rounding error, is within the k-th best so far gets its key in float64, so that no true neighbour can be lost.
+/* Exact k nearest of each query, ties by id. Products by blocks only filter: every row whose product, less a proven bound of its
+ * error, is within the k-th best so far gets its key in float64, so that no true neighbour can be lost.
  *   shape   ids (q.n, k), dist (q.n, k) out: float64 keys (squared L2, 1 - cos, -<q, x>), closest first; 1 <= k <= rows.n
  *   units   rows and queries of the same d and space, F32, U8 or I8; exact integers where both are bytes
  *   errors  EINVAL k or shapes that do not fit; ENOMEM; EINTR
@@ -76,7 +76,7 @@ leann_status leann_nearest_of(leann_ctx *ctx, leann_rows rows, const uint32_t *i
  *   progress "ground truth" in rows; the scan by blocks leaves progress to its caller */
 leann_status leann_exact(leann_ctx *ctx, leann_rows rows, leann_rows queries, uint32_t k, uint32_t *ids, double *dist);
 /* The same over rows that come in blocks: begin, add each block, end (which needs k rows seen). queries must outlive the scan;
- * a block may be gone after its add. Memory: q.n * k * 16 bytes and about 40 MB. */
+ * a block may be gone after its add. Memory: q.n * k * 16 bytes and up to 40 MB. */
 typedef struct leann_exact_scan leann_exact_scan;
 leann_status leann_exact_begin(leann_ctx *ctx, leann_rows queries, uint32_t k, leann_exact_scan **out);
 leann_status leann_exact_add(leann_ctx *ctx, leann_exact_scan *scan, leann_rows block, uint32_t first_id);

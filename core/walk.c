@@ -11,6 +11,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "core/queue.h"
+#include "core/sieve.h"
 
 #define RUN 2048u /* nodes a flat scan scores at once: their keys stay in the first-level cache */
 
@@ -153,19 +154,16 @@ leann_status leann_graph_descend(leann_ctx *ctx, const leann_graph *graph, leann
 /* No edges: all nodes in runs. */
 static leann_status scan(leann_ctx *ctx, const leann_graph *g, leann_scorer *scorer, uint32_t k, leann_hit **best, uint32_t *found)
 {
-    leann_topk top;
-    leann_hit *store = leann_scratch(ctx, (size_t)k * sizeof *store);
+    leann_sieve top;
     float *key = leann_scratch(ctx, RUN * sizeof *key);
-    if (!store || !key) return leann_ctx_status(ctx);
-    leann_topk_start(&top, store, k);
+    if (!key || !leann_sieve_start(&top, ctx, k)) return leann_ctx_status(ctx);
     for (uint32_t first = 0; first < g->n; first += RUN) {
         uint32_t n = g->n - first < RUN ? g->n - first : RUN;
         scorer->score(scorer, (leann_span){LEANN_NONE, first, n, NULL}, top.cut, key, NULL);
-        for (uint32_t i = 0; i < n; i++) leann_topk_push(&top, key[i], first + i);
+        leann_sieve_push_run(&top, key, n, first);
     }
-    leann_topk_sort(&top);
+    *best = leann_sieve_sort(&top);
     leann_ctx_work(ctx)->hops++;
-    *best = top.hit;
     *found = top.n;
     return LEANN_OK;
 }

@@ -17,11 +17,34 @@
 #include <string.h>
 #include <time.h>
 
-enum { CACHED_BYTES = 16384, LIST = 32, MOST_ROWS = 64, RANDOM_LISTS = 2048, TABLES = 4, TILE_BYTES = 1 << 20, MOST_REPEATS = 1001 };
+enum {
+    CACHED_BYTES = 16384,
+    LIST = 32,
+    MOST_ROWS = 64,
+    RANDOM_LISTS = 2048,
+    TABLES = 4,
+    TILE_BYTES = 1 << 20,
+    MOST_REPEATS = 1001,
+    QUERIES = 8
+};
 
 /* ---- what is timed */
 
-typedef enum { FLOATS, BYTES, HALVES, NIBBLES, PLANES1, PLANES2, PLANES4, CODES8, CODES4, BLOCKS8, BLOCKS4 } row_type; /* a row of blocks: 64 codes, 32 */
+typedef enum {
+    FLOATS,
+    PANELS,
+    BYTES,
+    BYTE_PANELS,
+    HALVES,
+    NIBBLES,
+    PLANES1,
+    PLANES2,
+    PLANES4,
+    CODES8,
+    CODES4,
+    BLOCKS8,
+    BLOCKS4
+} row_type; /* a row of panels: 16 rows; of blocks: 64 codes, 32 */
 
 typedef struct { /* the sides that all rows share */
     float *q, *scale, *table;
@@ -29,6 +52,9 @@ typedef struct { /* the sides that all rows share */
     void *sink;          /* what a kernel writes beside its result: d values, or a codebook's table */
     leann_codebook book; /* of 256 centroids and `width` components: a row is m of them, side by side */
     int8_t *high, *low;  /* (whole) */
+    float *many;         /* (QUERIES, d) */
+    int8_t *many8;       /* (QUERIES, whole) */
+    void *bias, *keys;   /* (MOST_ROWS, 16) zeros; (QUERIES, MOST_ROWS, 16) */
     size_t d, m, width;
     size_t whole, power; /* d up to a multiple of 32; down to a power of two */
 } shared;
@@ -80,6 +106,7 @@ KERNEL(sq4_l2_list, t->sq4_l2_list(s->q, s->scale, l, s->d, out))
 KERNEL(sq4_ip_list, t->sq4_ip_list(s->q, l, s->d, out))
 KERNEL(adc8_list, t->adc8_list(s->table, 256, l, s->m, out))
 KERNEL(adc4_list, t->adc4_list(s->table, l, s->m, out))
+KERNEL(at_most, EACH_ROW(out[i] = (float)t->at_most(row, (uint32_t)s->d, 0.01F, s->sink))) /* one in a hundred */
 KERNEL(codebook_table,
        EACH_ROW(for (size_t j = 0; j < s->m; j++) t->codebook_table(s->book, (const float *)row + j * s->width, -2, s->sink);
                 out[i] = ((const float *)s->sink)[i]))
@@ -110,6 +137,37 @@ static void scan_blocks(void (*scan)(const uint8_t *, const uint8_t *, size_t, s
 }
 KERNEL(fastscan, scan_blocks(t->fastscan, 32, s, l, out))
 KERNEL(fastscan8, scan_blocks(t->fastscan8, 64, s, l, out))
+
+/* Panels one after another go in one call. A panel's result is one key of each of its rows, of queries in turn. */
+static void all_panels(const leann_kernels *t, const shared *s, leann_list l, float *out)
+{
+    float cut[QUERIES];
+    uint16_t pass[QUERIES * MOST_ROWS];
+    for (int i = 0; i < QUERIES; i++) cut[i] = INFINITY;
+    for (uint32_t i = 0, step = l.ids ? 1 : l.n; i < l.n; i += step) {
+        const float *key = s->keys;
+        t->panels_f32((leann_panels){row_at(&l, i), s->bias, s->d, step}, s->many, s->d, QUERIES, -2, cut, s->keys, pass);
+        for (uint32_t p = i; p < i + step; p++) {
+            out[p] = 0;
+            for (uint32_t r = 0; r < 16; r++) out[p] += key[(r % QUERIES * step + p - i) * 16 + r];
+        }
+    }
+}
+static void all_byte_panels(const leann_kernels *t, const shared *s, leann_list l, float *out)
+{
+    int32_t cut[QUERIES];
+    uint16_t pass[QUERIES * MOST_ROWS];
+    for (int i = 0; i < QUERIES; i++) cut[i] = INT32_MAX;
+    for (uint32_t i = 0, step = l.ids ? 1 : l.n; i < l.n; i += step) {
+        const int32_t *key = s->keys;
+        t->panels_u8((leann_panels){row_at(&l, i), s->bias, s->whole, step}, s->many8, s->whole, QUERIES, -2, cut, s->keys, pass);
+        for (uint32_t p = i; p < i + step; p++) {
+            uint32_t all = 0;
+            for (uint32_t r = 0; r < 16; r++) all += (uint32_t)key[(r % QUERIES * step + p - i) * 16 + r];
+            out[p] = (float)all;
+        }
+    }
+}
 
 /* The sum of the keys says what a wrong code would change; equal keys may be different centroids. */
 static void codebook_nearest(const leann_kernels *t, const shared *s, leann_list l, float *out)
@@ -146,6 +204,8 @@ static const kernel kernels[] = {
     {"l2_f32_list", FLOATS, l2_f32_list, 3, 1, 0},
     {"l2_f32_cut_list", FLOATS, l2_f32_cut_list, 3, 1, 0},
     {"ip_f32_list", FLOATS, ip_f32_list, 2, 1, 0},
+    {"at_most", FLOATS, at_most, 1, 0, 0},
+    {"panels_f32", PANELS, all_panels, 2 * 16 * QUERIES, 32, 0},
     {"codebook_table", FLOATS, codebook_table, 512, 4, 0},
     {"codebook_nearest", FLOATS, codebook_nearest, 512, 4, 0},
     {"hadamard_f32", FLOATS, hadamard_f32, 10, 0, 0},
@@ -153,6 +213,7 @@ static const kernel kernels[] = {
     {"f16_from_f32", FLOATS, f16_from_f32, 0, 0, 2},
     {"f32_from_f16", HALVES, f32_from_f16, 0, 0, 4},
     {"f32_from_u8", BYTES, f32_from_u8, 0, 0, 4},
+    {"panels_u8", BYTE_PANELS, all_byte_panels, 2 * 16 * QUERIES, 0, 0},
     {"l2_u8", BYTES, l2_u8, 3, 0, 0},
     {"ip_u8", BYTES, ip_u8, 2, 0, 0},
     {"l2_u8_list", BYTES, l2_u8_list, 3, 0, 0},
@@ -178,7 +239,7 @@ enum { KERNELS = sizeof kernels / sizeof *kernels };
 
 static size_t components(const kernel *k, const shared *s)
 {
-    if (k->type == PLANES1 || k->type == PLANES2 || k->type == PLANES4) return s->whole;
+    if (k->type == PLANES1 || k->type == PLANES2 || k->type == PLANES4 || k->type == BYTE_PANELS) return s->whole;
     return k->type >= CODES8 ? s->m : s->d;
 }
 
@@ -187,6 +248,7 @@ static size_t row_bytes(const kernel *k, const shared *s)
     size_t n = components(k, s);
     if (k->type == FLOATS) return n * sizeof(float);
     if (k->type == PLANES1 || k->type == PLANES2) return n / (k->type == PLANES1 ? 8 : 4);
+    if (k->type == PANELS || k->type == BYTE_PANELS) return 16 * n * (k->type == PANELS ? sizeof(float) : 1);
     if (k->type == HALVES) return n * sizeof(uint16_t);
     if (k->type == BLOCKS8 || k->type == BLOCKS4) return k->type == BLOCKS8 ? n * 64 : n * 16;
     return k->type == NIBBLES || k->type == CODES4 || k->type == PLANES4 ? (n + 1) / 2 : n;
@@ -340,7 +402,8 @@ static leann_status measure(const bench *b, const kernel *k, leann_kernel_report
     const leann_kernels *tables[TABLES];
     size_t count = 0;
     for (size_t t = 0; t < b->count; t++) /* those that have it: kernels.h names the one that may be missing */
-        if (k->call != fastscan8 || b->tables[t]->fastscan8) tables[count++] = b->tables[t];
+        if ((k->call != fastscan8 || b->tables[t]->fastscan8) && (k->call != all_byte_panels || b->tables[t]->panels_u8))
+            tables[count++] = b->tables[t];
     size_t repeats = b->options->repeats, bytes = row_bytes(k, &b->s), rows = b->options->memory_bytes / bytes;
     uint32_t fit = bytes * LIST < CACHED_BYTES ? LIST : bytes * 4 < CACHED_BYTES ? (uint32_t)(CACHED_BYTES / bytes) : 4;
     for (uint32_t i = 0; i < LIST; i++) b->places[i] = i % fit;
@@ -377,7 +440,7 @@ static leann_status check_options(leann_ctx *ctx, const leann_kernel_bench_optio
     if (o->d < 1 || o->d > 65536) return leann_fail(ctx, LEANN_EINVAL, "%zu components a row; from 1 to 65536", o->d);
     if (o->repeats < 1 || o->repeats > MOST_REPEATS)
         return leann_fail(ctx, LEANN_EINVAL, "%u repeats; from 1 to %d", o->repeats, MOST_REPEATS);
-    size_t least = (o->d < 8 ? 8 : o->d) * 8 * MOST_ROWS; /* the widest row is one of 64 codes of d / 8 bytes */
+    size_t least = (o->d < 8 ? 8 : o->d) * 16 * sizeof(float) * MOST_ROWS; /* the widest row is a panel */
     if (o->memory_bytes < least || o->memory_bytes > (size_t)1 << 40)
         return leann_fail(ctx, LEANN_EINVAL, "%zu bytes of rows; from %zu (%d rows) to 2^40", o->memory_bytes, least, MOST_ROWS);
     return LEANN_OK;
@@ -398,6 +461,10 @@ static leann_status prepare(bench *b)
     s->low = leann_alloc(b->ctx, s->whole, 1);
     s->table = leann_alloc(b->ctx, s->m * 256, sizeof *s->table);
     s->lut = leann_alloc(b->ctx, s->m, 256);
+    s->many = leann_alloc(b->ctx, QUERIES * s->d, sizeof *s->many);
+    s->many8 = leann_alloc(b->ctx, QUERIES, s->whole);
+    s->bias = leann_alloc(b->ctx, MOST_ROWS * 16, sizeof(float));
+    s->keys = leann_alloc(b->ctx, QUERIES * MOST_ROWS * 16, sizeof(float));
     s->width = s->d < 8 ? s->d : 8;
     s->codes = leann_alloc(b->ctx, s->m, 1);
     s->sink = leann_alloc(b->ctx, s->d < 256 ? 256 : s->d, sizeof(float));
@@ -414,6 +481,8 @@ static leann_status prepare(bench *b)
         s->q8[j] = (uint8_t)leann_rng_u32(&rng);
     }
     for (size_t j = 0; j < s->whole; j++) s->high[j] = (int8_t)leann_rng_u32(&rng), s->low[j] = (int8_t)leann_rng_u32(&rng);
+    for (size_t j = 0; j < QUERIES * s->d; j++) s->many[j] = (float)(leann_rng_u32(&rng) >> 8) * 0x1p-24F;
+    for (size_t j = 0; j < QUERIES * s->whole; j++) s->many8[j] = (int8_t)leann_rng_u32(&rng);
     for (size_t j = 0; j < s->m * 256; j++) s->table[j] = (float)(leann_rng_u32(&rng) >> 8) * 0x1p-24F;
     for (size_t j = 0; j < s->m * 256; j++) s->lut[j] = (uint8_t)leann_rng_u32(&rng);
     for (size_t j = 0; j < s->width * 256; j++) {
@@ -433,6 +502,10 @@ static void bench_free(bench *b)
     leann_free(b->s.low);
     leann_free(b->s.codes);
     leann_free(b->s.lut);
+    leann_free(b->s.many);
+    leann_free(b->s.many8);
+    leann_free(b->s.bias);
+    leann_free(b->s.keys);
     leann_free((void *)(uintptr_t)b->s.book.column);
     leann_free((void *)(uintptr_t)b->s.book.norm);
     leann_free(b->s.table);
@@ -463,7 +536,7 @@ leann_status leann_kernel_bench(leann_ctx *ctx, const leann_kernel_bench_options
     fill_memory(&b, FLOATS);
     measure_stream(b.memory, options->memory_bytes, report);
     for (size_t k = 0; k < KERNELS; k++) {
-        if (k > 0 && kernels[k - 1].type == FLOATS && kernels[k].type != FLOATS) fill_memory(&b, BYTES);
+        if (k > 0 && kernels[k - 1].type <= PANELS && kernels[k].type > PANELS) fill_memory(&b, BYTES);
         leann_ctx_progress(ctx, kernels[k].name, k, KERNELS);
         status = measure(&b, &kernels[k], report);
         if (status) goto done;

@@ -1,7 +1,7 @@
 /* parts_bench.c – times k-means, product quantisation, scans of codes and exact search on a data set, each checked against a plain
  * computation in float64; about (repeats) * (k-means rounds, n q d of exact search …) of the workers' time.
  *
- * A scan is timed over several queries, each alone against all codes, as a search does it: look-up table, n keys, the top by a heap.
+ * A scan is timed over several queries against all codes, as a batch search does it: look-up tables, n keys each, the top.
  *
  * SPDX-License-Identifier: MIT */
 #include "eval/parts_bench.h"
@@ -23,6 +23,7 @@ enum {
     MOST_ROUNDS = 4,     /* as a multiple of options.rounds: where the search for an inertia gives up */
     CHECKED_ROWS = 64,   /* rows whose nearest centroids are looked for plainly */
     CHECKED_QUERIES = 3, /* each against all rows */
+    GROUP = 8,           /* queries of a scan that share a pass, as in method codes */
     DECODED = 1024,      /* rows decoded at a time */
     PEAK_ROUNDS = 20000, /* of a chunk: a tenth of a millisecond, so that workers that wake late find some left */
     PEAK_CHUNKS = 512    /* a thread */
@@ -245,7 +246,7 @@ typedef struct {
     uint32_t centroids, sub_vectors;
     leann_rows sample;
     leann_quantizer *quantizer;
-    uint8_t *code;
+    uint8_t *code, *packed;
     leann_codes codes;
     float *q;      /* (queries, d) */
     uint32_t *ids; /* (queries, top) */
@@ -258,6 +259,7 @@ static void coder_free(coder *c)
     leann_choice_free(c->choice);
     leann_free((void *)(uintptr_t)c->sample.base);
     leann_free(c->code);
+    leann_free(c->packed);
     leann_free(c->q);
     leann_free(c->ids);
 }
@@ -379,17 +381,16 @@ static leann_status bench_codes(bench *b, coder *c)
 static leann_status scan_task(leann_ctx *worker, void *arg, size_t begin, size_t end)
 {
     const coder *c = arg;
+    leann_scorer *scorer[GROUP] = {0};
+    leann_sieve top[GROUP];
     for (size_t i = begin; i < end; i++) {
-        size_t mark = leann_scratch_mark(worker);
-        leann_scorer *scorer = c->type->prepare(c->quantizer, worker, &c->codes, c->q + i * c->quantizer->d, NULL);
-        leann_hit *hit = leann_scratch(worker, c->top * sizeof *hit);
-        if (!scorer || !hit) return leann_ctx_status(worker);
-        leann_topk top;
-        leann_topk_start(&top, hit, c->top);
-        leann_scan_all(worker, scorer, c->codes.n, &top);
-        leann_topk_sort(&top);
+        scorer[i - begin] = c->type->prepare(c->quantizer, worker, &c->codes, c->q + i * c->quantizer->d, NULL);
+        if (!scorer[i - begin] || !leann_sieve_start(&top[i - begin], worker, c->top)) return leann_ctx_status(worker);
+    }
+    leann_scan_all(scorer, top, (uint32_t)(end - begin), c->codes.n);
+    for (size_t i = begin; i < end; i++) {
+        const leann_hit *hit = leann_sieve_sort(&top[i - begin]);
         for (uint32_t j = 0; j < c->top; j++) c->ids[i * c->top + j] = hit[j].id;
-        leann_scratch_reset(worker, mark);
     }
     return LEANN_OK;
 }
@@ -397,7 +398,7 @@ static leann_status scan_task(leann_ctx *worker, void *arg, size_t begin, size_t
 static leann_status scan_run(bench *b, void *arg)
 {
     const coder *c = arg;
-    return leann_parallel(b->ctx, c->queries, 1, scan_task, arg);
+    return leann_parallel(b->ctx, c->queries, GROUP, scan_task, arg);
 }
 
 /* key (n) of one query to what all codes stand for. x: room for DECODED rows. */
@@ -462,7 +463,9 @@ static leann_status bench_scan(bench *b, coder *c, const char *part)
     leann_part_timing *t = add_timing(b, part, (double)c->queries * b->l2.n, "codes");
     t->measure = "recall";
     snprintf(t->about, sizeof t->about, "%u x %u, %u queries, top %u", c->sub_vectors, c->centroids, c->queries, c->top);
-    leann_status status = time_work(b, t, scan_run, scan_check, c);
+    leann_status status = c->type->pack(b->ctx, c->quantizer, &c->codes, &c->packed);
+    c->codes.packed = c->packed;
+    if (!status) status = time_work(b, t, scan_run, scan_check, c);
     return status ? status : scan_recall(b, c, &t->quality);
 }
 

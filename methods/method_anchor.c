@@ -85,6 +85,7 @@ static leann_status anchor_build(leann_ctx *ctx, const leann_dataset *data, lean
     leann_coding coding = {data->train, p->quantizer, &self->lists, owner, order, key, false};
     status = choose_residual(ctx, stages, coding, (residual_word)p->residual, &coding.residual);
     if (status == LEANN_OK) status = leann_coded_make(ctx, stages, &coding, &self->coded);
+    if (status == LEANN_OK) status = leann_coded_pack(ctx, &self->coded);
     leann_ctx_fact(ctx, "residual", coding.residual);
     leann_ctx_fact(ctx, "anchors", self->lists.m);
 done:
@@ -123,6 +124,7 @@ static leann_status anchor_open(leann_ctx *ctx, leann_reader *r, leann_index *in
     if (status == LEANN_OK)
         status = leann_coded_open(ctx, r, p->quantizer, index->d, index->space, &self->lists, index->n, *(const uint8_t *)residual == 1,
                                   &self->coded);
+    if (status == LEANN_OK) status = leann_coded_pack(ctx, &self->coded);
     return status;
 }
 
@@ -197,20 +199,18 @@ static leann_status anchor_search(const leann_plan *plan, leann_ctx *ctx, const 
     if (keep > self->common.n) keep = self->common.n;
     leann_work *work = leann_ctx_work(ctx);
     uint64_t start = leann_now_ns();
-    leann_hit *list = NULL, *hit = leann_scratch(ctx, keep * sizeof *hit);
+    leann_hit *list = NULL;
     float *base = NULL;
-    if (!hit) return leann_ctx_status(ctx);
+    leann_sieve top;
     leann_status status = nearest_anchors(plan, ctx, q, &list, &probes, &base);
     if (status != LEANN_OK) return status;
     uint64_t walked = leann_now_ns();
     work->stage_ns[0] += walked - start;
 
     leann_scorer *scorer = leann_coded_scorer(ctx, &self->coded, q, self->coded.residual ? base : NULL);
-    if (!scorer) return leann_ctx_status(ctx);
-    leann_topk top;
-    leann_topk_start(&top, hit, keep);
+    if (!scorer || !leann_sieve_start(&top, ctx, keep)) return leann_ctx_status(ctx);
     if ((status = leann_lists_scan(ctx, &self->lists, scorer, list, probes, &top)) != LEANN_OK) return status;
-    leann_topk_sort(&top);
+    leann_hit *hit = leann_sieve_sort(&top);
     work->stage_ns[1] += leann_now_ns() - walked;
     return leann_rerank(ctx, plan, q, hit, top.n, k, ids, key, found);
 }

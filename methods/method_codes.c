@@ -6,6 +6,8 @@
  * SPDX-License-Identifier: MIT */
 #include "methods/parts.h"
 
+enum { GROUP = 8 }; /* queries that share a pass: their tables of 98 x 256 floats fit the second cache beside a run of codes */
+
 typedef struct {
     leann_choice quantizer;
 } codes_params;
@@ -32,7 +34,9 @@ typedef struct {
 static leann_status codes_build(leann_ctx *ctx, const leann_dataset *data, leann_stages *stages, leann_index *index)
 {
     leann_coding coding = {.rows = data->train, .quantizer = ((const codes_params *)index->params)->quantizer};
-    return leann_coded_make(ctx, stages, &coding, &((codes *)index)->coded);
+    leann_coded *coded = &((codes *)index)->coded;
+    leann_status status = leann_coded_make(ctx, stages, &coding, coded);
+    return status == LEANN_OK ? leann_coded_pack(ctx, coded) : status;
 }
 
 static leann_status codes_save(const leann_index *index, leann_writer *w)
@@ -43,7 +47,9 @@ static leann_status codes_save(const leann_index *index, leann_writer *w)
 static leann_status codes_open(leann_ctx *ctx, leann_reader *r, leann_index *index)
 {
     const codes_params *p = index->params;
-    return leann_coded_open(ctx, r, p->quantizer, index->d, index->space, NULL, index->n, false, &((codes *)index)->coded);
+    leann_coded *coded = &((codes *)index)->coded;
+    leann_status status = leann_coded_open(ctx, r, p->quantizer, index->d, index->space, NULL, index->n, false, coded);
+    return status == LEANN_OK ? leann_coded_pack(ctx, coded) : status;
 }
 
 static void codes_free(leann_index *index)
@@ -57,23 +63,52 @@ static leann_status codes_plan(leann_ctx *ctx, leann_plan *plan)
     return leann_rerank_plan(ctx, plan, p->fetcher, p->rerank);
 }
 
+/* At most GROUP queries over one pass of the codes. */
+static leann_status search_group(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, uint32_t *ids, float *key,
+                                 uint32_t *found, leann_work *work)
+{
+    const codes *self = (const codes *)plan->index;
+    uint32_t rows = self->common.n, d = self->common.d, rerank = ((const codes_query *)plan->params)->rerank;
+    uint32_t keep = rerank > k ? rerank : k;
+    if (keep > rows) keep = rows;
+    size_t mark = leann_scratch_mark(ctx);
+    leann_scorer *scorer[GROUP];
+    leann_sieve top[GROUP];
+    uint64_t start = leann_now_ns();
+    for (uint32_t i = 0; i < n; i++) {
+        scorer[i] = leann_coded_scorer(ctx, &self->coded, q + (size_t)i * d, NULL);
+        if (!scorer[i] || !leann_sieve_start(&top[i], ctx, keep)) return leann_ctx_status(ctx);
+    }
+    leann_scan_all(scorer, top, n, rows);
+    leann_status status = LEANN_OK;
+    uint64_t share = (leann_now_ns() - start) / n;
+    for (uint32_t i = 0; i < n && status == LEANN_OK; i++) {
+        *leann_ctx_work(ctx) = (leann_work){.dist_comps = rows, .hops = 1, .stage_ns = {0, share, 0}};
+        leann_hit *hit = leann_sieve_sort(&top[i]);
+        status = leann_rerank(ctx, plan, q + (size_t)i * d, hit, top[i].n, k, ids + (size_t)i * k, key + (size_t)i * k, &found[i]);
+        work[i] = *leann_ctx_work(ctx);
+    }
+    leann_scratch_reset(ctx, mark);
+    return status;
+}
+
+static leann_status codes_search_batch(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, uint32_t *ids,
+                                       float *key, uint32_t *found, leann_work *work)
+{
+    leann_status status = LEANN_OK;
+    for (size_t i = 0; i < n && status == LEANN_OK; i += GROUP) {
+        if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
+        uint32_t group = n - i < GROUP ? (uint32_t)(n - i) : GROUP;
+        status = search_group(plan, ctx, q + i * plan->index->d, group, k, ids + i * k, key + i * k, found + i, work + i);
+    }
+    return status;
+}
+
 static leann_status codes_search(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t k, uint32_t *ids, float *key,
                                  uint32_t *found)
 {
-    const codes *self = (const codes *)plan->index;
-    uint32_t n = self->common.n, rerank = ((const codes_query *)plan->params)->rerank;
-    uint32_t keep = rerank > k ? rerank : k;
-    if (keep > n) keep = n;
-    uint64_t start = leann_now_ns();
-    leann_scorer *scorer = leann_coded_scorer(ctx, &self->coded, q, NULL);
-    leann_hit *hit = leann_scratch(ctx, keep * sizeof *hit);
-    if (!scorer || !hit) return leann_ctx_status(ctx);
-    leann_topk top;
-    leann_topk_start(&top, hit, keep);
-    leann_scan_all(ctx, scorer, n, &top);
-    leann_topk_sort(&top);
-    leann_ctx_work(ctx)->stage_ns[1] += leann_now_ns() - start;
-    return leann_rerank(ctx, plan, q, hit, top.n, k, ids, key, found);
+    leann_work work; /* the context's is the same */
+    return search_group(plan, ctx, q, 1, k, ids, key, found, &work);
 }
 
 static void codes_inside(const leann_index *index, leann_inside *out)
@@ -113,6 +148,7 @@ const leann_method_type leann_method_codes = {
     .free = codes_free,
     .plan = codes_plan,
     .search = codes_search,
+    .search_batch = codes_search_batch,
     .inside = codes_inside,
     .decode = codes_decode,
     .check = codes_check,

@@ -1,8 +1,14 @@
 /* method_flat.c – the exact scan of all vectors: n·d work a query, recall 1; the referee of every other method.
  *
+ * One query is scored row by row. From BATCH queries on, products by blocks (core/knn.h) say which few rows may matter, and those are
+ * scored as one query's are: answers are the same to the bit.
+ *
  * Source: none; it is the definition.
  * SPDX-License-Identifier: MIT */
+#include "core/knn.h"
 #include "methods/parts.h"
+
+enum { BATCH = 4 }; /* MNIST: packing all rows costs what scoring them for three queries does */
 
 typedef struct {
     int vectors;
@@ -47,14 +53,95 @@ static leann_status flat_search(const leann_plan *plan, leann_ctx *ctx, const fl
     const flat *self = (const flat *)plan->index;
     uint64_t start = leann_now_ns();
     leann_scorer *scorer = leann_rows_scorer(ctx, self->vectors.rows, q);
-    leann_hit *hit = leann_scratch(ctx, k * sizeof *hit);
-    if (!scorer || !hit) return leann_ctx_status(ctx);
-    leann_topk top;
-    leann_topk_start(&top, hit, k);
-    leann_scan_all(ctx, scorer, self->common.n, &top);
-    leann_topk_sort(&top);
-    leann_ctx_work(ctx)->stage_ns[0] += leann_now_ns() - start;
+    leann_sieve top;
+    if (!scorer || !leann_sieve_start(&top, ctx, k)) return leann_ctx_status(ctx);
+    leann_scan_all(&scorer, &top, 1, self->common.n);
+    leann_hit *hit = leann_sieve_sort(&top);
+    leann_work *work = leann_ctx_work(ctx);
+    work->dist_comps += self->common.n;
+    work->hops += 1;
+    work->stage_ns[0] += leann_now_ns() - start;
     return leann_rerank(ctx, plan, q, hit, top.n, k, ids, key, found);
+}
+
+typedef struct {
+    leann_rows rows;
+    const float *q; /* (queries, d) */
+} scoring;
+
+static leann_status scored_keys(leann_ctx *ctx, const void *arg, uint32_t query, leann_rows block, const uint32_t *row, uint32_t n,
+                                double *key)
+{
+    const scoring *s = arg;
+    size_t mark = leann_scratch_mark(ctx);
+    leann_scorer *scorer = leann_rows_scorer(ctx, s->rows, s->q + (size_t)query * block.d);
+    float *score = leann_scratch(ctx, n * sizeof *score);
+    if (!scorer || !score) return LEANN_ENOMEM;
+    scorer->score(scorer, (leann_span){LEANN_NONE, 0, n, row}, INFINITY, score, NULL);
+    for (uint32_t i = 0; i < n; i++) key[i] = (double)score[i];
+    leann_scratch_reset(ctx, mark);
+    return LEANN_OK;
+}
+
+/* Queries as they are multiplied: as bytes where the rows are and each component is one, which is exact. */
+static leann_status query_rows(leann_ctx *ctx, leann_rows rows, const float *q, uint32_t n, leann_rows *out)
+{
+    size_t total = (size_t)n * rows.d;
+    *out = (leann_rows){q, rows.d * sizeof *q, n, rows.d, LEANN_F32, rows.space};
+    if (rows.type != LEANN_U8) return LEANN_OK;
+    uint8_t *bytes = leann_scratch(ctx, total);
+    if (!bytes) return LEANN_ENOMEM;
+    for (size_t i = 0; i < total; i++) {
+        if (!(q[i] >= 0 && q[i] <= 255 && q[i] == (float)(uint8_t)q[i])) return LEANN_OK;
+        bytes[i] = (uint8_t)q[i];
+    }
+    out->base = bytes;
+    out->stride = rows.d;
+    out->type = LEANN_U8;
+    return LEANN_OK;
+}
+
+static leann_status by_blocks(const flat *self, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, leann_knn **out)
+{
+    leann_rows rows = self->vectors.rows, queries;
+    if (rows.space == LEANN_ANGULAR) rows.space = LEANN_L2; /* what scorers of unit rows answer in */
+    scoring *s = leann_scratch(ctx, sizeof *s);
+    leann_status status = s ? query_rows(ctx, rows, q, n, &queries) : LEANN_ENOMEM;
+    if (status != LEANN_OK) return status;
+    *s = (scoring){self->vectors.rows, q};
+    leann_knn_options options = {.queries = queries, .k = k, .rows = rows.n, .serial = true, .keys = scored_keys, .arg = s};
+    options.error = rows.d + 8; /* a float sum of d terms, in any order */
+    void *memory = leann_scratch(ctx, leann_knn_bytes(&options));
+    if (!memory) return LEANN_ENOMEM;
+    *out = leann_knn_begin(&options, memory);
+    return leann_knn_add(ctx, *out, rows, 0);
+}
+
+static leann_status flat_search_batch(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, uint32_t *ids,
+                                      float *key, uint32_t *found, leann_work *work)
+{
+    const flat *self = (const flat *)plan->index;
+    leann_work *own = leann_ctx_work(ctx);
+    leann_status status = LEANN_OK;
+    for (uint32_t i = 0; i < n && n < BATCH && status == LEANN_OK; i++) {
+        *own = (leann_work){0};
+        status = flat_search(plan, ctx, q + (size_t)i * self->common.d, k, ids + (size_t)i * k, key + (size_t)i * k, &found[i]);
+        work[i] = *own;
+    }
+    if (n < BATCH) return status;
+    uint64_t start = leann_now_ns();
+    leann_knn *knn;
+    if ((status = by_blocks(self, ctx, q, n, k, &knn)) != LEANN_OK) return status;
+    for (uint32_t i = 0; i < n; i++) {
+        const leann_knn_hit *hit = leann_knn_end(knn, i, &found[i]);
+        for (uint32_t j = 0; j < found[i]; j++) {
+            ids[(size_t)i * k + j] = hit[j].id;
+            key[(size_t)i * k + j] = (float)hit[j].key;
+        }
+        work[i] = (leann_work){.dist_comps = self->common.n, .hops = 1};
+    }
+    for (uint32_t i = 0, share = (uint32_t)((leann_now_ns() - start) / n); i < n; i++) work[i].stage_ns[0] = share;
+    return LEANN_OK;
 }
 
 static void flat_predict(uint64_t n, uint32_t d, leann_dtype type, leann_space space, uint64_t seed, const void *params,
@@ -75,5 +162,6 @@ const leann_method_type leann_method_flat = {
     .open = flat_open,
     .free = flat_free,
     .search = flat_search,
+    .search_batch = flat_search_batch,
     .predict = flat_predict,
 };

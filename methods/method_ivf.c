@@ -83,18 +83,17 @@ static leann_status ivf_search(const leann_plan *plan, leann_ctx *ctx, const flo
     uint32_t probes = ((const ivf_query *)plan->params)->probes;
     leann_work *work = leann_ctx_work(ctx);
     uint64_t start = leann_now_ns();
-    leann_hit *list = NULL, *hit = leann_scratch(ctx, k * sizeof *hit);
+    leann_hit *list = NULL;
+    leann_sieve top;
     leann_status status = leann_lists_probe(ctx, &self->lists, self->common.d, self->common.space, q, &probes, &list);
-    if (!hit || status != LEANN_OK) return leann_ctx_status(ctx);
+    if (status != LEANN_OK) return status;
     uint64_t walked = leann_now_ns();
     work->stage_ns[0] += walked - start;
 
     leann_scorer *scorer = leann_rows_scorer(ctx, self->vectors.rows, q);
-    if (!scorer) return leann_ctx_status(ctx);
-    leann_topk top;
-    leann_topk_start(&top, hit, k);
+    if (!scorer || !leann_sieve_start(&top, ctx, k)) return leann_ctx_status(ctx);
     if ((status = leann_lists_scan(ctx, &self->lists, scorer, list, probes, &top)) != LEANN_OK) return status;
-    leann_topk_sort(&top);
+    leann_hit *hit = leann_sieve_sort(&top);
     work->stage_ns[1] += leann_now_ns() - walked;
     return leann_rerank(ctx, plan, q, hit, top.n, k, ids, key, found);
 }

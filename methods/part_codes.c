@@ -245,7 +245,7 @@ static leann_status make_bias(leann_ctx *ctx, leann_coded *coded, const leann_li
 
 static void describe_codes(leann_coded *coded, const uint8_t *code, uint32_t n, leann_space space, const leann_lists *lists)
 {
-    coded->codes = (leann_codes){code, coded->quantizer->code_bytes, n, lists ? lists->m : 0, lists ? lists->off : NULL, NULL, space};
+    coded->codes = (leann_codes){code, coded->quantizer->code_bytes, n, lists ? lists->m : 0, lists ? lists->off : NULL, NULL, space, NULL};
 }
 
 leann_status leann_coded_make(leann_ctx *ctx, leann_stages *stages, const leann_coding *coding, leann_coded *out)
@@ -295,6 +295,15 @@ leann_status leann_coded_open(leann_ctx *ctx, const leann_reader *r, leann_choic
     return make_bias(ctx, out, lists);
 }
 
+leann_status leann_coded_pack(leann_ctx *ctx, leann_coded *coded)
+{
+    const leann_quantizer *quantizer = coded->quantizer;
+    uint8_t *packed = NULL;
+    leann_status status = quantizer->type->pack ? quantizer->type->pack(ctx, quantizer, &coded->codes, &packed) : LEANN_OK;
+    coded->codes.packed = coded->owned_packed = packed;
+    return status;
+}
+
 leann_status leann_coded_settle(leann_ctx *ctx, const leann_reader *r, leann_coded *coded)
 {
     enum { LINE = 64 };
@@ -315,6 +324,7 @@ void leann_coded_free(leann_coded *coded)
     leann_quantizer_free(coded->quantizer);
     leann_free(coded->owned_code);
     leann_free(coded->owned_bias);
+    leann_free(coded->owned_packed);
     leann_reader_free(coded->reader);
     *coded = (leann_coded){0};
 }

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "core/simd/kernels.h"
 #include "methods/parts.h"
 
 /* ---- the stages: anchors, then the nearest anchor of every row --------------------------------------------------------------- */
@@ -292,31 +293,31 @@ leann_status leann_lists_probe(leann_ctx *ctx, const leann_lists *lists, uint32_
     uint32_t m = lists->m;
     if (*probes > m) *probes = m;
     float *key = leann_scratch(ctx, m * sizeof *key);
-    leann_hit *hit = leann_scratch(ctx, *probes * sizeof *hit);
+    leann_sieve top;
     leann_scorer *scorer = leann_rows_scorer(ctx, leann_lists_anchors(lists, d, space), q);
-    if (!key || !hit || !scorer) return leann_ctx_status(ctx);
+    if (!key || !scorer || !leann_sieve_start(&top, ctx, *probes)) return leann_ctx_status(ctx);
     scorer->score(scorer, (leann_span){LEANN_NONE, 0, m, NULL}, INFINITY, key, NULL);
     leann_ctx_work(ctx)->dist_comps += m;
-    leann_topk top;
-    leann_topk_start(&top, hit, *probes);
-    for (uint32_t l = 0; l < m; l++) leann_topk_push(&top, key[l], l);
-    leann_topk_sort(&top);
-    *list = hit;
+    leann_sieve_push_run(&top, key, m, 0);
+    *list = leann_sieve_sort(&top);
     return LEANN_OK;
 }
 
 leann_status leann_lists_scan(leann_ctx *ctx, const leann_lists *lists, leann_scorer *scorer, const leann_hit *list, uint32_t probes,
-                              leann_topk *top)
+                              leann_sieve *top)
 {
     leann_work *work = leann_ctx_work(ctx);
+    const leann_kernels *kernels = leann_kernels_get();
     float key[RUN];
+    uint32_t index[RUN];
     for (uint32_t p = 0; p < probes; p++) {
         uint32_t l = list[p].id, end = lists->off[l + 1];
         for (uint32_t first = lists->off[l]; first < end; first += RUN) {
             uint32_t n = end - first < RUN ? end - first : RUN;
             scorer->score(scorer, (leann_span){l, first, n, NULL}, top->cut, key, NULL);
-            for (uint32_t i = 0; i < n; i++) /* the packed id is read for the few that may enter */
-                if (key[i] <= top->cut) leann_topk_push(top, key[i], leann_bits_at(lists->ids, first + i, lists->bits));
+            uint32_t some = kernels->at_most(key, n, top->cut, index); /* the packed id is read for the few that may enter */
+            for (uint32_t i = 0; i < some; i++)
+                leann_sieve_push(top, key[index[i]], leann_bits_at(lists->ids, first + index[i], lists->bits));
             work->dist_comps += n;
         }
         work->hops++;

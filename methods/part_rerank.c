@@ -6,6 +6,8 @@
  * SPDX-License-Identifier: MIT */
 #include "methods/parts.h"
 
+#include <string.h>
+
 leann_status leann_rerank_plan(leann_ctx *ctx, leann_plan *plan, leann_choice fetcher, uint32_t rerank)
 {
     if (rerank == 0) return LEANN_OK;
@@ -58,15 +60,12 @@ leann_status leann_rerank(leann_ctx *ctx, const leann_plan *plan, const float *q
     uint64_t start = leann_now_ns();
     if (plan->fetcher && n > 0) {
         size_t mark = leann_scratch_mark(ctx);
-        leann_hit *store = leann_scratch(ctx, n * sizeof *store);
-        if (!store) return leann_ctx_status(ctx);
+        leann_sieve top;
+        if (!leann_sieve_start(&top, ctx, n)) return leann_ctx_status(ctx);
         leann_status status = fetch_keys(ctx, plan->fetcher, plan->index->space, q, hit, n);
         if (status == LEANN_OK) {
-            leann_topk top;
-            leann_topk_start(&top, store, n);
-            for (uint32_t i = 0; i < n; i++) leann_topk_push(&top, hit[i].key, hit[i].id);
-            leann_topk_sort(&top);
-            for (uint32_t i = 0; i < n; i++) hit[i] = store[i];
+            for (uint32_t i = 0; i < n; i++) leann_sieve_push(&top, hit[i].key, hit[i].id);
+            memcpy(hit, leann_sieve_sort(&top), n * sizeof *hit);
         }
         leann_scratch_reset(ctx, mark);
         if (status != LEANN_OK) return status;

@@ -106,16 +106,17 @@ void leann_vectors_predict(uint64_t n, uint32_t d, leann_dtype source, leann_kee
     leann_ledger_add(ledger, LEANN_PART_VECTORS, n * d * leann_dtype_bytes(leann_keep_type(source, keep)));
 }
 
-void leann_scan_all(leann_ctx *ctx, leann_scorer *scorer, uint32_t n, leann_topk *top)
+void leann_scan_all(leann_scorer *const *scorer, leann_sieve *top, uint32_t queries, uint32_t n)
 {
-    enum { RUN = 1024 }; /* rows keyed before the best are picked out: 4 KiB of keys stay in L1 */
-    float keys[RUN];
-    for (uint32_t first = 0; first < n; first += RUN) {
-        uint32_t run = n - first < RUN ? n - first : RUN;
-        scorer->score(scorer, (leann_span){LEANN_NONE, first, run, NULL}, top->cut, keys, NULL);
-        for (uint32_t i = 0; i < run; i++) leann_topk_push(top, keys[i], first + i);
+    enum { RUN = 4096 }; /* rows keyed before the best are picked out: 16 KiB of keys stay in L1 */
+    float key[RUN];
+    for (uint32_t first = 0, run = top->room; first < n; first += run) { /* as many as give a cut, then twice as many, … */
+        if (first) run = first;
+        if (run > RUN) run = RUN;
+        if (run > n - first) run = n - first;
+        for (uint32_t i = 0; i < queries; i++) {
+            scorer[i]->score(scorer[i], (leann_span){LEANN_NONE, first, run, NULL}, top[i].cut, key, NULL);
+            leann_sieve_push_run(&top[i], key, run, first);
+        }
     }
-    leann_work *work = leann_ctx_work(ctx);
-    work->dist_comps += n;
-    work->hops += 1;
 }

@@ -11,7 +11,7 @@
 #include "core/files.h"
 #include "core/pages.h"
 #include "core/product.h"
-#include "core/topk.h"
+#include "core/sieve.h"
 
 /* The plug-in of a choice, as its own type. */
 static inline const leann_graph_type *leann_graph_of(leann_choice choice)
@@ -33,8 +33,9 @@ static inline const leann_fetcher_type *leann_fetcher_of(leann_choice choice)
 leann_status leann_links_make(leann_ctx *ctx, leann_stages *stages, leann_rows rows, leann_choice graph, leann_value *over,
                               leann_graph **out);
 
-/* Scores rows [0, n) in runs and pushes all of them into top: the scan of methods without lists. Counts one hop and n distances. */
-void leann_scan_all(leann_ctx *ctx, leann_scorer *scorer, uint32_t n, leann_topk *top);
+/* Scores rows [0, n) in runs and pushes all of them into top: the scan of methods without lists. Several queries take turns at each run,
+ * which the first of them has brought into the cache; their sieves are for one k. Work is the caller's to count. */
+void leann_scan_all(leann_scorer *const *scorer, leann_sieve *top, uint32_t queries, uint32_t n);
 
 /* ---- kept vectors: (n, d) in the source's own type or as floats ------------------------------------------------------------ */
 
@@ -100,7 +101,7 @@ leann_status leann_lists_probe(leann_ctx *ctx, const leann_lists *lists, uint32_
                                leann_hit **list);
 /* Scores every slot of the given lists and pushes rows into top. Counts hops and distances. */
 leann_status leann_lists_scan(leann_ctx *ctx, const leann_lists *lists, leann_scorer *scorer, const leann_hit *list, uint32_t probes,
-                              leann_topk *top);
+                              leann_sieve *top);
 /* Row -> slot, (n), in ctx's scratch: for measures, not for searches. */
 uint32_t *leann_lists_slots(leann_ctx *ctx, const leann_lists *lists);
 /* The list that slot belongs to: O(log m). */
@@ -123,7 +124,7 @@ typedef struct {
     leann_quantizer *quantizer;
     leann_codes codes; /* in list order where there are lists, else in row order */
     bool residual;
-    void *owned_code, *owned_bias;
+    void *owned_code, *owned_bias, *owned_packed;
     leann_reader *reader; /* the stage's file that the quantiser may point into, or NULL */
 } leann_coded;
 
@@ -147,6 +148,9 @@ leann_status leann_coded_save(const leann_coded *coded, leann_writer *w);
 /* Quantiser and codes where the file has them; makes the bias of residual codes. Errors as leann_coded_make, and EFORMAT. */
 leann_status leann_coded_open(leann_ctx *ctx, const leann_reader *r, leann_choice quantizer, uint32_t d, leann_space space,
                               const leann_lists *lists, uint32_t n, bool residual, leann_coded *out);
+/* Lays the codes out a second time where the quantiser scans runs faster so: for methods that score runs. Memory, never the file.
+ *   errors  ENOMEM, EINTR */
+leann_status leann_coded_pack(leann_ctx *ctx, leann_coded *coded);
 /* As leann_vectors_settle, for codes that are jumped about in: a row at the start of a cache line where that costs a quarter at most. */
 leann_status leann_coded_settle(leann_ctx *ctx, const leann_reader *r, leann_coded *coded);
 void leann_coded_free(leann_coded *coded);

@@ -1,4 +1,4 @@
-/* pq_book.c – product codebooks: training, coding, look-up tables and files, for pq and opq.
+/* pq_book.c – product codebooks: training, coding and files, for pq and opq; their look-up tables: pq_scan.c.
  *
  * Code: m bytes, one a sub-space; or, k <= 16, ceil(m / 2) bytes, sub-space 2s in the low half.
  * Training: iterations n d k multiply-adds. 98 x 256 on 25,600 rows of 784: see the figures in quantizer_pq.c. (leann_kmeans works by
@@ -405,50 +405,6 @@ void leann_pq_book_decode(const leann_pq_book *book, const uint8_t *code, size_t
             const float *column = book->column + (size_t)s * book->width * book->pad + code_at(book, code, s);
             for (uint32_t t = 0; t < book->width; t++) *x++ = column[(size_t)t * book->pad];
         }
-}
-
-typedef struct {
-    leann_scorer scorer;
-    const leann_pq_book *book;
-    const leann_kernels *kernels;
-    const leann_codes *codes;
-    const float *base, *table; /* table (m, pad) */
-    float constant;
-} book_scorer;
-
-static void book_score(leann_scorer *scorer, leann_span span, float cut, float *key, float *low)
-{
-    (void)cut, (void)low;
-    book_scorer *self = (book_scorer *)scorer;
-    leann_list list = leann_codes_list(self->codes, span, 0);
-    if (self->book->pad == 16)
-        self->kernels->adc4_list(self->table, list, self->book->m, key);
-    else
-        self->kernels->adc8_list(self->table, 256, list, self->book->m, key);
-    leann_codes_finish(self->codes, self->base, span, self->constant, key);
-    scorer->dist_comps += span.n;
-}
-
-/* Plain L2: |q - µ - c|² = |q - µ|² + sum of (|c|² - 2<q - µ, c>). Else factor <q, µ + c>, factor -1 (inner product) or -2. */
-leann_scorer *leann_pq_book_scorer(const leann_pq_book *book, leann_ctx *ctx, const leann_codes *codes, const float *q, const float *centre,
-                                   const float *base)
-{
-    book_scorer *scorer = leann_scratch(ctx, sizeof *scorer);
-    float *table = leann_scratch(ctx, (size_t)book->m * book->pad * sizeof *table), *own = leann_scratch(ctx, book->d * sizeof *own);
-    if (!scorer || !table || !own) return NULL;
-    *scorer = (book_scorer){
-        .scorer = {.score = book_score}, .book = book, .kernels = leann_kernels_get(), .codes = codes, .base = base, .table = table};
-    bool squares = !base && codes->space != LEANN_IP;
-    float factor = codes->space == LEANN_IP ? -1 : -2;
-    for (uint32_t j = 0; j < book->d; j++) own[j] = squares ? q[j] - centre[j] : q[j];
-    scorer->constant = squares ? scorer->kernels->norm_f32(own, book->d) : factor * scorer->kernels->ip_f32(q, centre, book->d);
-    for (uint32_t s = 0; s < book->m; s++) {
-        leann_codebook columns = columns_of(book, s);
-        columns.k = book->pad;
-        if (!squares) columns.norm = NULL;
-        scorer->kernels->codebook_table(columns, own + (size_t)s * book->width, factor, table + (size_t)s * book->pad);
-    }
-    return &scorer->scorer;
 }
 
 /* ---- files ---------------------------------------------------------------------------------------------------------------- */

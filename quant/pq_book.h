@@ -54,9 +54,14 @@ void leann_pq_book_round(leann_pq_book *book);
 leann_status leann_pq_book_encode(leann_ctx *ctx, const leann_pq_book *book, leann_rows rows, const float *rotation, uint8_t *code);
 /* The centroids, without the centre. */
 void leann_pq_book_decode(const leann_pq_book *book, const uint8_t *code, size_t stride, uint32_t n, float *x);
+
+/* ---- keys: pq_scan.c ---- */
+
 /* A scorer as leann_quantizer_type.prepare's. q (d), centre (d), turned as the book's sub-spaces are. Cost: d k multiply-adds. */
 leann_scorer *leann_pq_book_scorer(const leann_pq_book *book, leann_ctx *ctx, const leann_codes *codes, const float *q, const float *centre,
                                    const float *base);
+/* As leann_quantizer_type.pack: blocks for the fast scans, in the order of the codes; NULL where the machine has no fast scan for them. */
+leann_status leann_pq_book_pack(leann_ctx *ctx, const leann_pq_book *book, const leann_codes *codes, uint8_t **packed);
 
 leann_status leann_pq_book_save(const leann_pq_book *book, leann_writer *w);
 leann_status leann_pq_book_open(leann_ctx *ctx, const leann_reader *r, uint32_t d, const leann_pq_params *params, leann_pq_book *book);

@@ -274,6 +274,11 @@ static leann_scorer *opq_prepare(const leann_quantizer *base, leann_ctx *ctx, co
 
 /* ---- files ---------------------------------------------------------------------------------------------------------------- */
 
+static leann_status opq_pack(leann_ctx *ctx, const leann_quantizer *base, const leann_codes *codes, uint8_t **packed)
+{
+    return leann_pq_book_pack(ctx, &((const opq *)base)->book, codes, packed);
+}
+
 static leann_status opq_save(const leann_quantizer *base, leann_writer *w)
 {
     const opq *self = (const opq *)base;
@@ -334,6 +339,7 @@ const leann_quantizer_type leann_quantizer_opq = {
     .encode = opq_encode,
     .decode = opq_decode,
     .prepare = opq_prepare,
+    .pack = opq_pack,
     .save = opq_save,
     .open = opq_open,
     .free = opq_free,

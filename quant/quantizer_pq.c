@@ -79,6 +79,11 @@ static leann_scorer *pq_prepare(const leann_quantizer *base, leann_ctx *ctx, con
     return leann_pq_book_scorer(book, ctx, codes, q, book->centre, keys);
 }
 
+static leann_status pq_pack(leann_ctx *ctx, const leann_quantizer *base, const leann_codes *codes, uint8_t **packed)
+{
+    return leann_pq_book_pack(ctx, &((const pq *)base)->book, codes, packed);
+}
+
 static leann_status pq_save(const leann_quantizer *base, leann_writer *w)
 {
     return leann_pq_book_save(&((const pq *)base)->book, w);
@@ -125,6 +130,7 @@ const leann_quantizer_type leann_quantizer_pq = {
     .encode = pq_encode,
     .decode = pq_decode,
     .prepare = pq_prepare,
+    .pack = pq_pack,
     .save = pq_save,
     .open = pq_open,
     .free = pq_free,

@@ -22,6 +22,12 @@ typedef struct { /* k centroids of d components by columns: component t of centr
     size_t d, k, stride;        /* stride in floats */
 } leann_codebook;
 
+typedef struct { /* rows by 16 and by columns: component t of row r of panel p is element (p * d + t) * 16 + r of column. Bytes: four
+                  * components together, byte 4 * r + t % 4 of 64 from (p * d + t - t % 4) * 16 on; d a multiple of 4 */
+    const void *column, *bias; /* bias (panels, 16), of the type of the keys */
+    size_t d, panels;
+} leann_panels;
+
 typedef struct {
     const char *name; /* "scalar", "avx2", "avx512", "neon" */
     /* One pair. */
@@ -57,12 +63,21 @@ typedef struct {
      * i of column j the code of vector i; out (blocks, 64): the sum of lut[256 * j + code]; NULL where adc8_list is no slower. */
     void (*fastscan)(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
     void (*fastscan8)(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
+    /* Those i < n, ascending, with key[i] not above cut (NaN is not): index (n) out; returns how many. Made for few among many. */
+    uint32_t (*at_most)(const float *key, uint32_t n, float cut, uint32_t *index);
     /* Small codebooks (product quantisers). table: out (k) = norm (0 where that is NULL) + alpha <x, c>. nearest: for n rows stride
      * bytes apart the centroid of least norm - 2 <x, c>, the smaller one of equals, k <= 256; key NULL or (n): that least value.
      * below: bit c of out[i] (n) says that norm - 2 <x_i, c> is less than cut[i] (n), k = 64. */
     void (*codebook_table)(leann_codebook book, const float *x, float alpha, float *out);
     void (*codebook_nearest)(leann_codebook book, const float *x, size_t stride, size_t n, uint8_t *code, float *key);
     void (*codebook_below)(leann_codebook book, const float *x, size_t stride, size_t n, const float *cut, uint64_t *out);
+    /* Products: n queries, stride components apart, by rows in panels; a key is bias + alpha <q, x>. pass (n, panels) out: bit r for a key
+     * of row r that is not above cut (n); key (n, panels, 16): those of the panels that have such a bit. u8: rows are bytes, queries
+     * signed, all sums modulo 2^32; NULL where converting to floats is no slower. */
+    void (*panels_f32)(leann_panels rows, const float *q, size_t stride, size_t n, float alpha, const float *cut, float *key,
+                       uint16_t *pass);
+    void (*panels_u8)(leann_panels rows, const int8_t *q, size_t stride, size_t n, int32_t alpha, const int32_t *cut, int32_t *key,
+                      uint16_t *pass);
     /* Codes of 1, 2 and 4 bits against a query of whole numbers, component j = 256 high[j] + low[j]; d a multiple of 32, at most 65536.
      * With bytes = d bits / 8, component j of a code is the j / bytes-th group of bits, from the lowest, of byte j % bytes. out: the exact
      * sum over j of query times code, rounded to float once. A prefetch covers a row's whole stride: keep beside a code what it needs. */

@@ -485,6 +485,24 @@ uint32_t leann_crc32c_sse42(uint32_t crc, const void *data, size_t bytes)
     return ~(uint32_t)sum;
 }
 
+/* ---- selection */
+
+static uint32_t at_most(const float *key, uint32_t n, float cut, uint32_t *index)
+{
+    const __m256 limit = _mm256_set1_ps(cut);
+    uint32_t some = 0, i = 0;
+    for (; n - i >= 32; i += 32) {
+        uint32_t mask = 0;
+#pragma GCC unroll 4
+        for (int p = 0; p < 4; p++)
+            mask |= (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(key + i + 8 * p), limit, _CMP_NGT_UQ)) << 8 * p;
+        for (; mask; mask &= mask - 1) index[some++] = i + (uint32_t)__builtin_ctz(mask);
+    }
+    for (; i < n; i++)
+        if (!(key[i] > cut)) index[some++] = i;
+    return some;
+}
+
 const leann_kernels leann_kernels_avx2 = {
     .name = "avx2",
     .l2_f32 = l2_f32,
@@ -508,7 +526,9 @@ const leann_kernels leann_kernels_avx2 = {
     .adc8_list = leann_adc8_blocked,
     .adc4_list = adc4_list,
     .fastscan = leann_fastscan_avx2,
+    .at_most = at_most,
     .codebook_table = leann_codebook_table_avx2,
+    .panels_f32 = leann_panels_f32_avx2,
     .codebook_nearest = leann_codebook_nearest_avx2,
     .codebook_below = leann_codebook_below_avx2,
     .ip_i16_u1_list = leann_ip_i16_u1_list_avx2,

@@ -434,6 +434,21 @@ static void adc4_list(const float *table, leann_list rows, size_t m, float *out)
     }
 }
 
+/* ---- selection */
+
+static uint32_t at_most(const float *key, uint32_t n, float cut, uint32_t *index)
+{
+    const __m512 limit = _mm512_set1_ps(cut);
+    uint32_t some = 0;
+    for (uint32_t i = 0; i < n; i += 2 * CHUNK) {
+        __mmask16 low = first_lanes(n - i), high = n - i > CHUNK ? first_lanes(n - i - CHUNK) : 0;
+        low = _mm512_mask_cmp_ps_mask(low, _mm512_maskz_loadu_ps(low, key + i), limit, _CMP_NGT_UQ);
+        high = _mm512_mask_cmp_ps_mask(high, _mm512_maskz_loadu_ps(high, key + i + CHUNK), limit, _CMP_NGT_UQ);
+        for (uint32_t mask = _mm512_kunpackw(high, low); mask; mask &= mask - 1) index[some++] = i + (uint32_t)__builtin_ctz(mask);
+    }
+    return some;
+}
+
 /* ---- conversions */
 
 static void f32_from_u8(const uint8_t *in, float *out, size_t n)
@@ -484,7 +499,10 @@ const leann_kernels leann_kernels_avx512 = {
     .adc8_list = leann_adc8_blocked,
     .adc4_list = adc4_list,
     .fastscan = leann_fastscan_avx2, /* without VBMI: see kernels.c */
+    .at_most = at_most,
     .codebook_table = leann_codebook_table_avx512,
+    .panels_f32 = leann_panels_f32_avx512,
+    .panels_u8 = leann_panels_u8_avx512,
     .codebook_nearest = leann_codebook_nearest_avx512,
     .codebook_below = leann_codebook_below_avx512,
     .ip_i16_u1_list = leann_ip_i16_u1_list_avx512,

@@ -359,6 +359,25 @@ static uint32_t crc32c(uint32_t crc, const void *data, size_t bytes)
     return ~crc;
 }
 
+/* ---- selection */
+
+static uint32_t at_most(const float *key, uint32_t n, float cut, uint32_t *index)
+{
+    const float32x4_t limit = vdupq_n_f32(cut);
+    uint32_t some = 0, i = 0;
+    for (; n - i >= 16; i += 16) {
+        uint32x4_t above[4];
+#pragma GCC unroll 4
+        for (int p = 0; p < 4; p++) above[p] = vcgtq_f32(vld1q_f32(key + i + 4 * p), limit);
+        if (vminvq_u32(vandq_u32(vandq_u32(above[0], above[1]), vandq_u32(above[2], above[3])))) continue;
+        for (uint32_t l = i; l < i + 16; l++)
+            if (!(key[l] > cut)) index[some++] = l;
+    }
+    for (; i < n; i++)
+        if (!(key[i] > cut)) index[some++] = i;
+    return some;
+}
+
 const leann_kernels leann_kernels_neon = {
     .name = "neon",
     .l2_f32 = l2_f32,
@@ -382,7 +401,9 @@ const leann_kernels leann_kernels_neon = {
     .adc8_list = leann_adc8_blocked,
     .adc4_list = adc4_list,
     .fastscan = leann_fastscan_neon,
+    .at_most = at_most,
     .codebook_table = leann_codebook_table_neon,
+    .panels_f32 = leann_panels_f32_neon,
     .codebook_nearest = leann_codebook_nearest_neon,
     .codebook_below = leann_codebook_below_neon,
     .ip_i16_u1_list = leann_ip_i16_u1_list_neon,

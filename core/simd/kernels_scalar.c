@@ -223,6 +223,16 @@ static uint32_t crc32c(uint32_t crc, const void *data, size_t bytes)
     return ~crc;
 }
 
+static uint32_t at_most(const float *key, uint32_t n, float cut, uint32_t *index)
+{
+    uint32_t some = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        index[some] = i;
+        some += !(key[i] > cut);
+    }
+    return some;
+}
+
 const leann_kernels leann_kernels_scalar = {
     .name = "scalar",
     .l2_f32 = l2_f32,
@@ -247,7 +257,10 @@ const leann_kernels leann_kernels_scalar = {
     .adc4_list = adc4_list,
     .fastscan = leann_fastscan_scalar,
     .fastscan8 = leann_fastscan8_scalar,
+    .at_most = at_most,
     .codebook_table = leann_codebook_table_scalar,
+    .panels_f32 = leann_panels_f32_scalar,
+    .panels_u8 = leann_panels_u8_scalar,
     .codebook_nearest = leann_codebook_nearest_scalar,
     .codebook_below = leann_codebook_below_scalar,
     .ip_i16_u1_list = leann_ip_i16_u1_list_scalar,

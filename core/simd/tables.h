@@ -58,4 +58,15 @@ LEANN_FASTSCAN_SET(avx2);
 LEANN_FASTSCAN_SET(vbmi);
 LEANN_FASTSCAN_SET(neon);
 
+/* panels_<set>.c */
+#define LEANN_PANELS_SET(set)                                                                                                              \
+    void leann_panels_f32_##set(leann_panels rows, const float *q, size_t stride, size_t n, float alpha, const float *cut, float *key,     \
+                                uint16_t *pass);                                                                                           \
+    void leann_panels_u8_##set(leann_panels rows, const int8_t *q, size_t stride, size_t n, int32_t alpha, const int32_t *cut,             \
+                               int32_t *key, uint16_t *pass) /* scalar and avx512 */
+LEANN_PANELS_SET(scalar);
+LEANN_PANELS_SET(avx2);
+LEANN_PANELS_SET(avx512);
+LEANN_PANELS_SET(neon);
+
 #endif

@@ -174,6 +174,34 @@ static void saved_index_answers_the_same(void **state)
         }
 }
 
+static void a_batch_answers_as_its_queries(void **state)
+{
+    (void)state;
+    for (size_t c = 0; c < configs; c++)
+        for (leann_space space = LEANN_L2; space <= LEANN_IP; space++) {
+            leann_ctx *ctx = leann_ctx_new(3, 1);
+            leann_index *index = build(ctx, rows_of(train, N, space), config[c]);
+            leann_rows source = rows_of(train, N, space);
+            leann_plan *plan = NULL;
+            uint32_t ids[QUERIES * K], one[K];
+            float dist[QUERIES * K], alone[K];
+            leann_work work[QUERIES], own;
+            assert_int_equal(leann_plan_new(ctx, index, NULL, &source, &plan), LEANN_OK);
+            assert_int_equal(leann_search(plan, ctx, rows_of(test, QUERIES, space), K, ids, dist, work), LEANN_OK);
+            for (uint32_t q = 0; q < QUERIES; q++) {
+                assert_int_equal(leann_search(plan, ctx, rows_of(test + q * D, 1, space), K, one, alone, &own), LEANN_OK);
+                if (memcmp(ids + q * K, one, sizeof one) || memcmp(dist + q * K, alone, sizeof alone))
+                    fail_msg("%s: query %u answers differently among others", config[c], q);
+                memset(own.stage_ns, 0, sizeof own.stage_ns);
+                memset(work[q].stage_ns, 0, sizeof own.stage_ns);
+                assert_memory_equal(&own, &work[q], sizeof own);
+            }
+            leann_plan_free(plan);
+            leann_index_free(index);
+            leann_ctx_free(ctx);
+        }
+}
+
 static void threads_do_not_change_a_byte(void **state)
 {
     (void)state;
@@ -407,11 +435,9 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(saved_index_answers_the_same),
-        cmocka_unit_test(threads_do_not_change_a_byte),
-        cmocka_unit_test(tiny_and_equal_rows),
-        cmocka_unit_test(bad_input_is_refused),
-        cmocka_unit_test(damage_is_found),
+        cmocka_unit_test(saved_index_answers_the_same),   cmocka_unit_test(a_batch_answers_as_its_queries),
+        cmocka_unit_test(threads_do_not_change_a_byte),   cmocka_unit_test(tiny_and_equal_rows),
+        cmocka_unit_test(bad_input_is_refused),           cmocka_unit_test(damage_is_found),
         cmocka_unit_test(warm_searches_allocate_nothing),
     };
     return cmocka_run_group_tests_name("methods", tests, start, end);

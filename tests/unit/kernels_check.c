@@ -492,6 +492,99 @@ static bool fastscans(const leann_kernels *t, char *why)
     return !fails;
 }
 
+/* ---- panels: small integers, which floats hold exactly, and bytes up to the largest */
+
+/* n queries, `panels` panels of d components; kind of bytes: any, the largest that there are. */
+static bool panels_fail(const leann_kernels *t, bool bytes, size_t d, size_t n, size_t panels, int kind, char *why)
+{
+    size_t unit = bytes ? 1 : sizeof(float), depth = bytes ? (d + 3) / 4 * 4 : d, stride = depth + (bytes ? 4 : 3);
+    guarded rows_memory = guarded_new(panels * depth * 16 * unit), q_memory = guarded_new(n * stride * unit);
+    guarded key_memory = guarded_new(n * panels * 16 * 4), pass_memory = guarded_new(n * panels * 2);
+    char *rows = rows_memory.end - panels * depth * 16 * unit, *q = q_memory.end - ((n - 1) * stride + depth) * unit;
+    float cut[32], bias[16 * 16], *key = (float *)(void *)key_memory.end - n * panels * 16;
+    int32_t cut8[32], bias8[16 * 16], *key8 = (int32_t *)(void *)key;
+    uint16_t *pass = (uint16_t *)(void *)pass_memory.end - n * panels;
+    bool fails = false;
+    for (size_t i = 0; i < panels * depth * 16; i++)
+        if (bytes)
+            ((uint8_t *)rows)[i] = kind ? 255 : (uint8_t)random_bits();
+        else
+            ((float *)(void *)rows)[i] = random_float(true);
+    for (size_t i = 0; i < (n - 1) * stride + depth; i++)
+        if (bytes)
+            ((int8_t *)q)[i] = kind ? (int8_t)(kind == 1 ? -128 : 127) : (int8_t)random_bits();
+        else
+            ((float *)(void *)q)[i] = random_float(true);
+    for (size_t r = 0; r < panels * 16; r++) bias8[r] = (int32_t)(random_bits() % 100), bias[r] = (float)bias8[r];
+    for (size_t i = 0; i < n; i++)
+        cut8[i] = i % 3 == 0 ? INT32_MAX : (int32_t)(random_bits() % 64) - 20, cut[i] = i % 3 == 0 ? INFINITY : (float)cut8[i];
+    leann_panels all = {rows, bytes ? (const void *)bias8 : bias, depth, panels};
+    if (bytes)
+        t->panels_u8(all, (const int8_t *)q, stride, n, -2, cut8, key8, pass);
+    else
+        t->panels_f32(all, (const float *)(const void *)q, stride, n, -2, cut, key, pass);
+    for (size_t i = 0; i < n && !fails; i++)
+        for (size_t r = 0; r < panels * 16 && !fails; r++) {
+            int64_t want = bias8[r];
+            size_t at = i * panels * 16 + r, first = r / 16 * depth * 16;
+            for (size_t j = 0; j < depth; j++)
+                want -= bytes
+                            ? 2 * ((int8_t *)q)[i * stride + j] * (int64_t)((uint8_t *)rows)[first + j / 4 * 64 + r % 16 * 4 + j % 4]
+                            : 2 * (int64_t)((float *)(void *)q)[i * stride + j] * (int64_t)((float *)(void *)rows)[first + j * 16 + r % 16];
+            bool under = want <= cut8[i];
+            fails =
+                (pass[at / 16] >> at % 16 & 1) != under || (under && (bytes ? key8[at] != (int32_t)want : (double)key[at] != (double)want));
+            if (fails)
+                snprintf(why, KERNELS_WHY, "panels of %s, d %zu, query %zu of %zu, row %zu: %g (passes: %d), not %lld",
+                         bytes ? "bytes" : "floats", d, i, n, r, bytes ? (double)key8[at] : (double)key[at], pass[at / 16] >> at % 16 & 1,
+                         (long long)want);
+        }
+    guarded_free(rows_memory);
+    guarded_free(q_memory);
+    guarded_free(key_memory);
+    guarded_free(pass_memory);
+    return fails;
+}
+
+static bool panels(const leann_kernels *t, char *why)
+{
+    static const size_t depths[] = {1, 2, 3, 4, 5, 8, 15, 16, 33, 100};
+    bool fails = false;
+    for (size_t i = 0; i < sizeof depths / sizeof *depths && !fails; i++)
+        for (size_t n = 1; n <= 20 && !fails; n += n < 9 ? 1 : 5)
+            for (size_t p = 1; p <= 7 && !fails; p++)
+                fails = panels_fail(t, false, depths[i], n, p, 0, why) || (t->panels_u8 && panels_fail(t, true, depths[i], n, p, 0, why));
+    for (int kind = 1; kind < 3 && !fails; kind++) fails = t->panels_u8 && panels_fail(t, true, 32768, 9, 2, kind, why);
+    return !fails;
+}
+
+/* ---- selection */
+
+static bool selection(const leann_kernels *t, char *why)
+{
+    enum { MOST = 200 };
+    guarded key_memory = guarded_new(MOST * sizeof(float)), index_memory = guarded_new(MOST * sizeof(uint32_t));
+    bool fails = false;
+    for (uint32_t n = 0; n <= MOST && !fails; n++)
+        for (uint32_t one_in = 1; one_in < 60 && !fails; one_in = one_in * 3 + 1) {
+            float *key = (float *)(void *)key_memory.end - n;
+            uint32_t *index = (uint32_t *)(void *)index_memory.end - n, want = 0;
+            for (uint32_t i = 0; i < n; i++) key[i] = random_bits() % one_in ? 5 : (float)(random_bits() % 3);
+            if (n > 20) key[n / 2] = NAN, key[n / 3] = INFINITY, key[n / 4] = -INFINITY;
+            uint32_t some = t->at_most(key, n, 1, index);
+            for (uint32_t i = 0; i < n; i++)
+                if (!(key[i] > 1)) {
+                    fails |= want >= some || index[want] != i;
+                    want++;
+                }
+            fails |= some != want || t->at_most(key, n, INFINITY, index) != n;
+            if (fails) snprintf(why, KERNELS_WHY, "at_most of %u, one in %u: %u found, not %u, or others", n, one_in, some, want);
+        }
+    guarded_free(key_memory);
+    guarded_free(index_memory);
+    return !fails;
+}
+
 /* ---- codebooks: small integers, so that sums are exact and ties are common */
 
 static bool codebook_fails(const leann_kernels *t, const data *x, size_t d, size_t k, char *why)
@@ -786,6 +879,8 @@ const kernels_check kernels_checks[] = {
     {"cuts", cuts},
     {"bytes", bytes},
     {"fast scans", fastscans},
+    {"panels", panels},
+    {"selection", selection},
     {"codebooks", codebooks},
     {"small codes", small_codes},
     {"hadamard", hadamard},

@@ -172,6 +172,33 @@ static double *excess_of(leann_ctx *ctx, const trained *t, const char *config, c
     return excess;
 }
 
+/* Packed codes give the very keys of those that lie in rows where they are not above the cut, and others above it where those are. */
+static void packed_keys(leann_ctx *ctx, const char *config, const trained *t, const leann_codes *codes, const float *q, const float *base,
+                        leann_span span)
+{
+    leann_codes packed = *codes;
+    uint8_t *blocks = NULL;
+    if (!t->type->pack || span.n == 0) return;
+    assert_int_equal(t->type->pack(ctx, t->quantizer, codes, &blocks), LEANN_OK);
+    packed.packed = blocks;
+    size_t mark = leann_scratch_mark(ctx);
+    float *want = leann_scratch(ctx, span.n * sizeof *want), *got = leann_scratch(ctx, span.n * sizeof *got);
+    leann_scorer *plain = t->type->prepare(t->quantizer, ctx, codes, q, base);
+    leann_scorer *fast = t->type->prepare(t->quantizer, ctx, &packed, q, base);
+    plain->score(plain, span, INFINITY, want, NULL);
+    for (uint32_t c = 0; c < 12; c++) { /* cuts: keys that are there, one far below and infinity */
+        float cut = c == 10 ? -1e9F : c == 11 ? INFINITY : want[c * (span.n - 1) / 9];
+        fast->score(fast, span, cut, got, NULL);
+        for (uint32_t i = 0; i < span.n; i++)
+            if (want[i] <= cut ? memcmp(&want[i], &got[i], sizeof *got) != 0 : !(got[i] > cut))
+                fail_msg("%s packed, row %u of [%u, + %u): %.9g, not %.9g, at cut %.9g", config, i, span.first, span.n, (double)got[i],
+                         (double)want[i], (double)cut);
+    }
+    assert_int_equal(fast->dist_comps, 12 * span.n);
+    leann_scratch_reset(ctx, mark);
+    leann_free(blocks);
+}
+
 static void plain_keys(leann_ctx *ctx, const char *config, leann_rows rows, const float *q, leann_space space)
 {
     trained t = build(ctx, config, rows);
@@ -201,6 +228,9 @@ static void plain_keys(leann_ctx *ctx, const char *config, leann_rows rows, cons
                    ip(q, q, d) + ip(row, row, d));
     }
     assert_int_equal(scorer->dist_comps, n + 4);
+    packed_keys(ctx, config, &t, &codes, q, NULL, (leann_span){.owner = LEANN_NONE, .n = rows.n});
+    packed_keys(ctx, config, &t, &codes, q, NULL, (leann_span){.owner = LEANN_NONE, .first = first, .n = n});
+    packed_keys(ctx, config, &t, &codes, q, NULL, (leann_span){.owner = LEANN_NONE, .first = rows.n - 7, .n = 3});
     leann_scratch_reset(ctx, mark);
     leann_free(apart);
     leann_free(y);
@@ -267,6 +297,7 @@ static void residual_keys(leann_ctx *ctx, const char *config, leann_rows rows, c
             expect_key(config, space == LEANN_IP ? "residual ip" : "residual l2", key[i],
                        space == LEANN_IP ? -ip(q, row, D) : fmax(0, l2(q, row, D) + excess[off[l] + i]), size);
         }
+        packed_keys(ctx, config, &t, &codes, q, base, span);
     }
     assert_int_equal(scorer->dist_comps, N);
     leann_scratch_reset(ctx, mark);
