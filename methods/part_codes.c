@@ -306,17 +306,11 @@ leann_status leann_coded_pack(leann_ctx *ctx, leann_coded *coded)
 
 leann_status leann_coded_settle(leann_ctx *ctx, const leann_reader *r, leann_coded *coded)
 {
-    enum { LINE = 64 };
-    leann_codes *codes = &coded->codes;
-    size_t bytes = codes->stride, stride = (bytes + LINE - 1) / LINE * LINE;
+    size_t bytes = coded->codes.stride, stride = leann_line_up(bytes);
     if (4 * stride > 5 * bytes) stride = bytes;
-    uint8_t *copy = leann_alloc(ctx, codes->n, stride);
-    if (!copy) return leann_ctx_status(ctx);
-    for (size_t i = 0; i < codes->n; i++) memcpy(copy + i * stride, codes->code + i * bytes, bytes);
-    leann_reader_release(leann_reader_find(r, "codes"));
-    codes->code = coded->owned_code = copy;
-    codes->stride = stride;
-    return LEANN_OK;
+    leann_status status = leann_settle(ctx, r, "codes", stride, &coded->owned_code);
+    if (status == LEANN_OK) coded->codes.code = coded->owned_code, coded->codes.stride = stride;
+    return status;
 }
 
 void leann_coded_free(leann_coded *coded)

@@ -81,18 +81,24 @@ leann_status leann_vectors_open(leann_ctx *ctx, const leann_reader *r, uint32_t 
     return leann_rows_check_file(ctx, leann_reader_path(r), out->rows);
 }
 
+leann_status leann_settle(leann_ctx *ctx, const leann_reader *r, const char *name, size_t stride, void **copy)
+{
+    const leann_section *section = leann_reader_find(r, name);
+    char *to = leann_alloc(ctx, section->rows, stride);
+    if (!to) return leann_ctx_status(ctx);
+    for (uint64_t i = 0; i < section->rows; i++)
+        memcpy(to + i * stride, (const char *)section->data + i * section->stride, section->stride);
+    leann_reader_release(section);
+    *copy = to;
+    return LEANN_OK;
+}
+
 leann_status leann_vectors_settle(leann_ctx *ctx, const leann_reader *r, leann_vectors *vectors)
 {
-    enum { LINE = 64 };
-    leann_rows *rows = &vectors->rows;
-    size_t bytes = rows->stride, stride = (bytes + LINE - 1) / LINE * LINE;
-    char *copy = leann_alloc(ctx, rows->n, stride);
-    if (!copy) return leann_ctx_status(ctx);
-    for (size_t i = 0; i < rows->n; i++) memcpy(copy + i * stride, leann_row(*rows, (uint32_t)i), bytes);
-    leann_reader_release(leann_reader_find(r, "vectors"));
-    rows->base = vectors->owned = copy;
-    rows->stride = stride;
-    return LEANN_OK;
+    size_t stride = leann_line_up(vectors->rows.stride);
+    leann_status status = leann_settle(ctx, r, "vectors", stride, &vectors->owned);
+    if (status == LEANN_OK) vectors->rows.base = vectors->owned, vectors->rows.stride = stride;
+    return status;
 }
 
 void leann_vectors_free(leann_vectors *vectors)

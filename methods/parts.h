@@ -56,6 +56,13 @@ typedef struct {
 leann_status leann_packed_save(leann_writer *w, const char *name, leann_part part, leann_dtype type, uint32_t n, size_t bytes,
                                const void *base, size_t stride);
 
+/* The rows of a section, heap, `stride` apart; the file's pages leave resident memory. Errors: ENOMEM */
+leann_status leann_settle(leann_ctx *ctx, const leann_reader *r, const char *name, size_t stride, void **copy);
+static inline size_t leann_line_up(size_t bytes) /* to whole cache lines */
+{
+    return (bytes + 63) / 64 * 64;
+}
+
 /* A copy of rows, in the order of ids (NULL: their own). In parallel.
  *   errors  ENOMEM, EINTR */
 leann_status leann_vectors_take(leann_ctx *ctx, leann_rows rows, const uint32_t *ids, leann_keep keep, leann_vectors *out);
@@ -63,8 +70,7 @@ leann_status leann_vectors_save(const leann_vectors *vectors, leann_writer *w);
 /* The rows where the file has them.
  *   errors  EFORMAT no such section, another shape, numbers that are not finite, zero rows (angular) */
 leann_status leann_vectors_open(leann_ctx *ctx, const leann_reader *r, uint32_t n, uint32_t d, leann_space space, leann_vectors *out);
-/* Copies mapped rows to where jumping about in them is cheap: huge pages, each row at the start of a cache line. The file's pages leave
- * resident memory. Errors: ENOMEM */
+/* Copies mapped rows to where jumping about in them is cheap: huge pages, each row at the start of a cache line. Errors: ENOMEM */
 leann_status leann_vectors_settle(leann_ctx *ctx, const leann_reader *r, leann_vectors *vectors);
 void leann_vectors_free(leann_vectors *vectors);
 void leann_vectors_predict(uint64_t n, uint32_t d, leann_dtype source, leann_keep keep, leann_ledger *ledger);

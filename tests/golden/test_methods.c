@@ -27,6 +27,7 @@ static const struct {
     {"{method: flat}", "{}"},
     {"{method: graph, build: {graph: hnsw}}", "{ef_search: 40}"},
     {"{method: graph, build: {graph: vamana}}", "{ef_search: 40}"},
+    {"{method: graph, build: {graph: hnsw, quantizer: {sq: {bits: 4}}}}", "{ef_search: 20}"},
     {"{method: diskann}", "{ef_search: 40}"},
     {"{method: diskann, build: {quantizer: {pq: {sub_vectors: 6, codebook_size: 64}}, vectors: none}}", "{ef_search: 40, rerank: 40}"},
     {"{method: ivf}", "{probes: 4}"},

@@ -1,0 +1,112 @@
+/* test_graph_codes.c – method graph over codes: exact once all are re-ranked; an opened index, whose rows lie apart by whole cache lines,
+ * answers and saves as the one it was saved from.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/container.h"
+#include "core/ctx.h"
+
+enum { N = 500, D = 60, QUERIES = 20, K = 10 }; /* neither 240 bytes of floats nor codes of 60 are whole cache lines */
+
+static float rows_x[N * D], queries_x[QUERIES * D];
+static char folder[] = "/tmp/leann-graph-codes-XXXXXX", first[64], second[64];
+static const leann_rows rows = {rows_x, D * sizeof(float), N, D, LEANN_F32, LEANN_L2};
+static const leann_rows queries = {queries_x, D * sizeof(float), QUERIES, D, LEANN_F32, LEANN_L2};
+static const char coded[] = "{method: graph, build: {quantizer: {sq: {bits: 8}}}}";
+
+static leann_index *build(leann_ctx *ctx, const char *config)
+{
+    leann_index *index = NULL;
+    if (leann_index_build(ctx, rows, config, &index)) fail_msg("%s", leann_ctx_error(ctx));
+    return index;
+}
+
+static void search(leann_ctx *ctx, const leann_index *index, const char *query, uint32_t *ids, float *dist)
+{
+    leann_plan *plan = NULL;
+    if (leann_plan_new(ctx, index, query, NULL, &plan) || leann_search(plan, ctx, queries, K, ids, dist, NULL))
+        fail_msg("%s", leann_ctx_error(ctx));
+    leann_plan_free(plan);
+}
+
+static void all_reranked_is_exact(void **state)
+{
+    (void)state;
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    leann_index *exact = build(ctx, "{method: flat}"), *graph = build(ctx, coded);
+    uint32_t want[QUERIES * K], got[QUERIES * K];
+    float far[QUERIES * K], found[QUERIES * K];
+    search(ctx, exact, NULL, want, far);
+    search(ctx, graph, "{ef_search: 500}", got, found);
+    assert_memory_equal(got, want, sizeof got);
+    assert_memory_equal(found, far, sizeof found);
+    search(ctx, graph, "{ef_search: 500, rerank: 10}", got, found); /* the ten best codes, in the order of their exact keys */
+    for (uint32_t q = 0; q < QUERIES; q++)
+        for (uint32_t i = 1; i < K; i++) assert_true(found[q * K + i - 1] <= found[q * K + i]);
+    leann_index_free(exact);
+    leann_index_free(graph);
+    leann_ctx_free(ctx);
+}
+
+static void opened_is_saved_as_it_was(void **state)
+{
+    (void)state;
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    leann_index *made = build(ctx, coded), *opened = NULL;
+    uint32_t want[QUERIES * K], got[QUERIES * K];
+    float far[QUERIES * K], found[QUERIES * K];
+    char *data[2];
+    size_t bytes[2];
+    assert_int_equal(leann_index_save(ctx, made, first), LEANN_OK);
+    assert_int_equal(leann_index_open(ctx, first, &opened), LEANN_OK);
+    assert_int_equal(leann_index_save(ctx, opened, second), LEANN_OK);
+    assert_int_equal(leann_file_read(ctx, first, 1 << 24, &data[0], &bytes[0]), LEANN_OK);
+    assert_int_equal(leann_file_read(ctx, second, 1 << 24, &data[1], &bytes[1]), LEANN_OK);
+    assert_int_equal(bytes[0], bytes[1]);
+    assert_memory_equal(data[0], data[1], bytes[0]);
+    search(ctx, made, NULL, want, far);
+    search(ctx, opened, NULL, got, found);
+    assert_memory_equal(got, want, sizeof got);
+    assert_memory_equal(found, far, sizeof found);
+    leann_free(data[0]);
+    leann_free(data[1]);
+    leann_index_free(made);
+    leann_index_free(opened);
+    leann_ctx_free(ctx);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    leann_rng rng = leann_rng_at(1, "graph codes", 0);
+    for (size_t i = 0; i < N * D; i++) rows_x[i] = (float)leann_rng_normal(&rng);
+    for (size_t i = 0; i < QUERIES * D; i++) queries_x[i] = (float)leann_rng_normal(&rng);
+    if (!mkdtemp(folder)) return 1;
+    snprintf(first, sizeof first, "%s/first.leann", folder);
+    snprintf(second, sizeof second, "%s/second.leann", folder);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    unlink(first);
+    unlink(second);
+    return rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(all_reranked_is_exact), cmocka_unit_test(opened_is_saved_as_it_was)};
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
