@@ -89,13 +89,6 @@ struct leann_exact_scan {
     void *memory;
 };
 
-static void prefetch_row(leann_rows rows, uint32_t i)
-{
-    enum { LINE = 64 };
-    const char *row = leann_row(rows, i);
-    for (size_t b = 0, bytes = rows.d * leann_dtype_bytes(rows.type); b < bytes; b += LINE) __builtin_prefetch(row + b, 0, 2);
-}
-
 static leann_status exact_keys(leann_ctx *ctx, const void *arg, uint32_t query, leann_rows part, const uint32_t *row, uint32_t n,
                                double *key)
 {
@@ -107,7 +100,7 @@ static leann_status exact_keys(leann_ctx *ctx, const void *arg, uint32_t query, 
     const uint8_t *q = leann_row(queries, query);
     bool integers = queries.type == LEANN_U8 && part.type == LEANN_U8 && part.d <= INTEGER_D && space != LEANN_ANGULAR;
     for (uint32_t i = 0; i < n; i++) {
-        if (i + AHEAD < n) prefetch_row(part, row[i + AHEAD]);
+        if (i + AHEAD < n) leann_row_prefetch(part, row[i + AHEAD], part.d * leann_dtype_bytes(part.type));
         if (integers && space == LEANN_L2)
             key[i] = (double)kernels->l2_u8(q, leann_row(part, row[i]), part.d);
         else if (integers)

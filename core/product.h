@@ -34,6 +34,12 @@ const char *leann_blas_name(void); /* library, version and kernel: "OpenBLAS 0.3
 void leann_rows_floats(leann_rows rows, uint32_t first, uint32_t n, float *x);
 void leann_rows_gather(leann_rows rows, const uint32_t *ids, uint32_t n, float *x);
 static inline const void *leann_row(leann_rows rows, uint32_t i) { return (const char *)rows.base + rows.stride * i; }
+/* Asks for the first bytes of a row that will be read soon. */
+static inline void leann_row_prefetch(leann_rows rows, uint32_t i, size_t bytes)
+{
+    const char *row = leann_row(rows, i);
+    for (size_t b = 0; b < bytes; b += 64) __builtin_prefetch(row + b, 0, 2);
+}
 void leann_rows_norms(leann_rows rows, uint32_t first, uint32_t n, float *norm); /* sums of squares */
 /* EINVAL with row and column at the first NaN or Inf (F32), or at a zero row where the space is angular. In parallel. */
 leann_status leann_rows_check(leann_ctx *ctx, leann_rows rows);

@@ -275,13 +275,10 @@ static void score(leann_scorer *self, leann_span span, float cut, float *key, fl
 
 static void prefetch(const leann_scorer *self, leann_span span)
 {
-    enum { LINE = 64, HEAD = 4 * LINE }; /* what is summed before a first look at the cut */
+    enum { HEAD = 256 }; /* what is summed before a first look at the cut */
     const row_scorer *s = (const row_scorer *)self;
     size_t bytes = s->rows.stride < HEAD ? s->rows.stride : HEAD;
-    for (uint32_t i = 0; i < span.n; i++) {
-        const char *row = leann_row(s->rows, member(span, i));
-        for (size_t b = 0; b < bytes; b += LINE) __builtin_prefetch(row + b, 0, 2);
-    }
+    for (uint32_t i = 0; i < span.n; i++) leann_row_prefetch(s->rows, member(span, i), bytes);
 }
 
 leann_scorer *leann_rows_scorer(leann_ctx *ctx, leann_rows rows, const float *q)
