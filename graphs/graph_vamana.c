@@ -195,7 +195,6 @@ static leann_status insert_all(leann_ctx *ctx, vamana_build *b, float slack)
     uint32_t n = b->linker.graph->n;
     leann_status status = LEANN_OK;
     b->linker.slack = slack;
-    b->linker.reach = 1 / slack * (1 + 1e-6f); /* rounded up */
     for (b->done = 0; !status && b->done < n;) {
         if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
         uint32_t batch = leann_linker_batch(b->again ? n : b->done, b->again ? 2 * n - b->done : n);

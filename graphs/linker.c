@@ -26,7 +26,7 @@ uint32_t leann_linker_batch(uint32_t done, uint32_t n)
 
 leann_status leann_linker_start(leann_ctx *ctx, const leann_oracle *oracle, leann_graph *graph, leann_linker *linker)
 {
-    *linker = (leann_linker){.oracle = oracle, .graph = graph, .keep = graph->slots, .slack = 1, .reach = 1};
+    *linker = (leann_linker){.oracle = oracle, .graph = graph, .keep = graph->slots, .slack = 1};
     uint64_t upper = 0;
     for (uint32_t i = 0; graph->levels && i < graph->n; i++) upper += graph->levels[i];
     linker->key = leann_alloc(ctx, (size_t)graph->n * (1 + graph->slots), sizeof(float));
@@ -104,11 +104,11 @@ typedef struct {
 static uint32_t drop_near(const leann_linker *l, uint32_t s, alive_block *alive, uint32_t from)
 {
     uint32_t ids[RUN], kept = from, end = alive->n;
-    float key[RUN];
+    float key[RUN], reach = 1 / l->slack * (1 + 1e-6f); /* of |p - c|², rounded up: c stays where |s - c|² is above it */
     for (uint32_t at = from; at < end; at += RUN) {
         uint32_t n = end - at < RUN ? end - at : RUN;
         for (uint32_t i = 0; i < n; i++) ids[i] = alive->hit[at + i].id;
-        l->oracle->list(l->oracle, s, (leann_span){LEANN_NONE, 0, n, ids}, alive->hit[at + n - 1].key * l->reach, key);
+        l->oracle->list(l->oracle, s, (leann_span){LEANN_NONE, 0, n, ids}, alive->hit[at + n - 1].key * reach, key);
         for (uint32_t i = 0; i < n; i++)
             if (!(l->slack * key[i] < alive->hit[at + i].key)) alive->hit[kept++] = alive->hit[at + i];
     }

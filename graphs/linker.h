@@ -13,7 +13,6 @@ typedef struct {
     leann_graph *graph;
     uint32_t keep;          /* links left in a list of level 0 that overflows its slots */
     float slack;            /* a candidate c goes when slack * |s - c|² < |p - c|² for a chosen s: 1 for hnsw, alpha² for vamana */
-    float reach;            /* at least 1 / slack: where |s - c|² > reach * |p - c|² c stays */
     float *key, *upper_key; /* of each link, laid out as graph->links and graph->upper: pruning need not compute them again */
     uint32_t *chain;        /* (n) first pending back-link of a target + 1, 0 between calls */
 } leann_linker;

@@ -57,13 +57,9 @@ static leann_status diskann_build(leann_ctx *ctx, const leann_dataset *data, lea
 {
     diskann *self = (diskann *)index;
     const diskann_params *p = index->params;
-    leann_rows rows;
     leann_graph *graph = NULL;
     uint32_t *order = NULL;
-    leann_status status = leann_rows_lift(ctx, data->train, &rows);
-    if (status != LEANN_OK) return status;
-    status = leann_links_make(ctx, stages, rows, p->graph, leann_value_new_text("rows"), &graph);
-    if (rows.base != data->train.base) leann_free((void *)(uintptr_t)rows.base);
+    leann_status status = leann_links_over_rows(ctx, stages, data->train, p->graph, &graph);
     if (status == LEANN_OK) status = leann_nodes_make(ctx, graph, data->train, (leann_keep)p->vectors, &self->nodes, &order);
     leann_graph_free(graph);
     leann_coding coding = {.rows = data->train, .quantizer = p->quantizer, .order = order};

@@ -50,11 +50,7 @@ static leann_status graph_build(leann_ctx *ctx, const leann_dataset *data, leann
 {
     graph_index *self = (graph_index *)index;
     const graph_params *p = index->params;
-    leann_rows rows;
-    leann_status status = leann_rows_lift(ctx, data->train, &rows);
-    if (status != LEANN_OK) return status;
-    status = leann_links_make(ctx, stages, rows, p->graph, leann_value_new_text("rows"), &self->graph);
-    if (rows.base != data->train.base) leann_free((void *)(uintptr_t)rows.base);
+    leann_status status = leann_links_over_rows(ctx, stages, data->train, p->graph, &self->graph);
     if (status == LEANN_OK) status = leann_vectors_take(ctx, data->train, NULL, (leann_keep)p->vectors, &self->vectors);
     if (status != LEANN_OK || !has_codes(p)) return status;
     return leann_coded_make(ctx, stages, &(leann_coding){.rows = data->train, .quantizer = p->quantizer}, &self->coded);
@@ -89,12 +85,14 @@ static void graph_free(leann_index *index)
 }
 
 /* The exact k best of n candidates, best first by their codes. A few at a time, so that the k-th best so far can stop the rest early. */
-static leann_status rerank(leann_ctx *ctx, leann_scorer *exact, const uint32_t *cand, uint32_t n, uint32_t k, uint32_t *ids, float *key,
-                           uint32_t *found)
+static leann_status rerank(leann_ctx *ctx, const leann_plan *plan, leann_scorer *exact, const float *q, const uint32_t *cand, uint32_t n,
+                           uint32_t k, uint32_t *ids, float *key, uint32_t *found)
 {
     enum { STEP = 8 };
     float step[STEP];
     leann_topk top;
+    leann_work *work = leann_ctx_work(ctx);
+    uint64_t start = leann_now_ns();
     leann_hit *hit = leann_scratch(ctx, k * sizeof *hit);
     if (!hit) return leann_ctx_status(ctx);
     leann_topk_start(&top, hit, k);
@@ -105,13 +103,9 @@ static leann_status rerank(leann_ctx *ctx, leann_scorer *exact, const uint32_t *
         for (uint32_t i = 0; i < m; i++) leann_topk_push(&top, step[i], cand[at + i]);
     }
     leann_topk_sort(&top);
-    for (uint32_t i = 0; i < top.n; i++) {
-        ids[i] = hit[i].id;
-        key[i] = hit[i].key;
-    }
-    *found = top.n;
-    leann_ctx_work(ctx)->dist_comps += n;
-    return LEANN_OK;
+    work->dist_comps += n;
+    work->stage_ns[2] += leann_now_ns() - start;
+    return leann_rerank(ctx, plan, q, hit, top.n, k, ids, key, found);
 }
 
 static leann_status graph_search(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t k, uint32_t *ids, float *key,
@@ -139,11 +133,8 @@ static leann_status graph_search(const leann_plan *plan, leann_ctx *ctx, const f
     leann_scorer *coarse = leann_coded_scorer(ctx, &self->coded, q, NULL);
     if (!cand || !coarse_key || !coarse) return leann_ctx_status(ctx);
     leann_status status = leann_graph_search(ctx, self->graph, coarse, ef, n, cand, coarse_key, &n);
-    uint64_t walked = leann_now_ns();
-    work->stage_ns[0] += walked - start;
-    if (status == LEANN_OK) status = rerank(ctx, exact, cand, n, k, ids, key, found);
-    work->stage_ns[2] += leann_now_ns() - walked;
-    return status;
+    work->stage_ns[0] += leann_now_ns() - start;
+    return status == LEANN_OK ? rerank(ctx, plan, exact, q, cand, n, k, ids, key, found) : status;
 }
 
 static void graph_inside(const leann_index *index, leann_inside *out)

@@ -48,3 +48,13 @@ leann_status leann_links_make(leann_ctx *ctx, leann_stages *stages, leann_rows r
     *out = object;
     return status;
 }
+
+leann_status leann_links_over_rows(leann_ctx *ctx, leann_stages *stages, leann_rows rows, leann_choice graph, leann_graph **out)
+{
+    leann_rows lifted;
+    leann_status status = leann_rows_lift(ctx, rows, &lifted);
+    if (status != LEANN_OK) return status;
+    status = leann_links_make(ctx, stages, lifted, graph, leann_value_new_text("rows"), out);
+    if (lifted.base != rows.base) leann_free((void *)(uintptr_t)lifted.base);
+    return status;
+}

@@ -15,7 +15,7 @@ typedef struct {
     leann_rows from;
     const uint32_t *ids;
     char *to;
-    size_t stride;
+    size_t bytes, stride; /* of a row as it is copied, and from one to the next */
     bool convert;
 } copy_job;
 
@@ -29,7 +29,7 @@ static leann_status copy_chunk(leann_ctx *worker, void *arg, size_t begin, size_
         if (job->convert)
             leann_rows_floats(job->from, row, 1, (float *)(void *)to);
         else
-            memcpy(to, leann_row(job->from, row), job->stride);
+            memcpy(to, leann_row(job->from, row), job->bytes);
     }
     return LEANN_OK;
 }
@@ -40,7 +40,7 @@ leann_status leann_vectors_take(leann_ctx *ctx, leann_rows rows, const uint32_t 
     size_t stride = rows.d * leann_dtype_bytes(type);
     char *copy = leann_alloc(ctx, rows.n, stride);
     if (!copy) return leann_ctx_status(ctx);
-    copy_job job = {rows, ids, copy, stride, type != rows.type};
+    copy_job job = {rows, ids, copy, stride, stride, type != rows.type};
     leann_status status = leann_parallel(ctx, rows.n, 1024, copy_chunk, &job);
     if (status != LEANN_OK) {
         leann_free(copy);
@@ -84,13 +84,12 @@ leann_status leann_vectors_open(leann_ctx *ctx, const leann_reader *r, uint32_t 
 leann_status leann_settle(leann_ctx *ctx, const leann_reader *r, const char *name, size_t stride, void **copy)
 {
     const leann_section *section = leann_reader_find(r, name);
-    char *to = leann_alloc(ctx, section->rows, stride);
-    if (!to) return leann_ctx_status(ctx);
-    for (uint64_t i = 0; i < section->rows; i++)
-        memcpy(to + i * stride, (const char *)section->data + i * section->stride, section->stride);
+    copy_job job = {.from = {.base = section->data, .stride = section->stride}, .bytes = section->stride, .stride = stride};
+    if (!(job.to = leann_alloc(ctx, section->rows, stride))) return leann_ctx_status(ctx);
+    *copy = job.to;
+    leann_status status = leann_parallel(ctx, section->rows, 1024, copy_chunk, &job);
     leann_reader_release(section);
-    *copy = to;
-    return LEANN_OK;
+    return status;
 }
 
 leann_status leann_vectors_settle(leann_ctx *ctx, const leann_reader *r, leann_vectors *vectors)

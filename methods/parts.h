@@ -29,6 +29,8 @@ static inline const leann_fetcher_type *leann_fetcher_of(leann_choice choice)
 
 /* ---- links: a graph over rows, built as a shared stage -------------------------------------------------------------------------- */
 
+/* Over rows as they are, lifted where the space needs it. */
+leann_status leann_links_over_rows(leann_ctx *ctx, leann_stages *stages, leann_rows rows, leann_choice graph, leann_graph **out);
 /* rows: lifted already. over: what the rows are, in words of the stages below; taken over. */
 leann_status leann_links_make(leann_ctx *ctx, leann_stages *stages, leann_rows rows, leann_choice graph, leann_value *over,
                               leann_graph **out);
@@ -56,7 +58,8 @@ typedef struct {
 leann_status leann_packed_save(leann_writer *w, const char *name, leann_part part, leann_dtype type, uint32_t n, size_t bytes,
                                const void *base, size_t stride);
 
-/* The rows of a section, heap, `stride` apart; the file's pages leave resident memory. Errors: ENOMEM */
+/* The rows of a section, heap, `stride` apart; the file's pages leave resident memory. *copy: the caller's after a failure too.
+ *   errors  ENOMEM, EINTR */
 leann_status leann_settle(leann_ctx *ctx, const leann_reader *r, const char *name, size_t stride, void **copy);
 static inline size_t leann_line_up(size_t bytes) /* to whole cache lines */
 {
@@ -70,7 +73,8 @@ leann_status leann_vectors_save(const leann_vectors *vectors, leann_writer *w);
 /* The rows where the file has them.
  *   errors  EFORMAT no such section, another shape, numbers that are not finite, zero rows (angular) */
 leann_status leann_vectors_open(leann_ctx *ctx, const leann_reader *r, uint32_t n, uint32_t d, leann_space space, leann_vectors *out);
-/* Copies mapped rows to where jumping about in them is cheap: huge pages, each row at the start of a cache line. Errors: ENOMEM */
+/* Copies mapped rows to where jumping about in them is cheap: huge pages, each row at the start of a cache line.
+ *   errors  ENOMEM, EINTR */
 leann_status leann_vectors_settle(leann_ctx *ctx, const leann_reader *r, leann_vectors *vectors);
 void leann_vectors_free(leann_vectors *vectors);
 void leann_vectors_predict(uint64_t n, uint32_t d, leann_dtype source, leann_keep keep, leann_ledger *ledger);

@@ -95,15 +95,6 @@ void leann_pq_book_free(leann_pq_book *book)
     *book = (leann_pq_book){.d = 0};
 }
 
-static leann_codebook columns_of(const leann_pq_book *book, uint32_t s)
-{
-    return (leann_codebook){.column = book->column + (size_t)s * book->width * book->pad,
-                            .norm = book->norm + (size_t)s * book->pad,
-                            .d = book->width,
-                            .k = book->pad == 16 ? 16 : (book->k + 15) / 16 * 16,
-                            .stride = book->pad};
-}
-
 /* norm follows column. */
 static void norms(leann_pq_book *book, uint32_t s)
 {
@@ -260,8 +251,8 @@ static void means(lloyd *run)
 static void assign(lloyd *run)
 {
     norms(run->book, run->s);
-    leann_kernels_get()->codebook_nearest(columns_of(run->book, run->s), run->x, run->book->width * sizeof *run->x, run->n, run->code,
-                                          run->key);
+    leann_kernels_get()->codebook_nearest(leann_pq_book_columns(run->book, run->s), run->x, run->book->width * sizeof *run->x, run->n,
+                                          run->code, run->key);
 }
 
 static leann_status train_one(leann_ctx *ctx, const train_job *job, uint32_t s)
@@ -351,7 +342,7 @@ static leann_status encode_block(leann_ctx *ctx, const leann_pq_book *book, cons
     if (!one) return LEANN_ENOMEM;
     const leann_kernels *kernels = leann_kernels_get();
     for (uint32_t s = 0; s < book->m; s++) {
-        kernels->codebook_nearest(columns_of(book, s), x + (size_t)s * book->width, book->d * sizeof *x, n, one, NULL);
+        kernels->codebook_nearest(leann_pq_book_columns(book, s), x + (size_t)s * book->width, book->d * sizeof *x, n, one, NULL);
         if (book->pad == 256)
             for (uint32_t i = 0; i < n; i++) code[i * stride + s] = one[i];
         else if (s % 2 == 0)

@@ -55,6 +55,16 @@ leann_status leann_pq_book_encode(leann_ctx *ctx, const leann_pq_book *book, lea
 /* The centroids, without the centre. */
 void leann_pq_book_decode(const leann_pq_book *book, const uint8_t *code, size_t stride, uint32_t n, float *x);
 
+/* The codebook of sub-space s as kernels take it. */
+static inline leann_codebook leann_pq_book_columns(const leann_pq_book *book, uint32_t s)
+{
+    return (leann_codebook){.column = book->column + (size_t)s * book->width * book->pad,
+                            .norm = book->norm + (size_t)s * book->pad,
+                            .d = book->width,
+                            .k = book->pad == 16 ? 16 : (book->k + 15) / 16 * 16,
+                            .stride = book->pad};
+}
+
 /* ---- keys: pq_scan.c ---- */
 
 /* A scorer as leann_quantizer_type.prepare's. q (d), centre (d), turned as the book's sub-spaces are. Cost: d k multiply-adds. */

@@ -157,11 +157,9 @@ leann_scorer *leann_pq_book_scorer(const leann_pq_book *book, leann_ctx *ctx, co
     for (uint32_t j = 0; j < book->d; j++) own[j] = squares ? q[j] - centre[j] : q[j];
     scorer->constant = squares ? scorer->kernels->norm_f32(own, book->d) : factor * scorer->kernels->ip_f32(q, centre, book->d);
     for (uint32_t s = 0; s < book->m; s++) {
-        leann_codebook columns = {.column = book->column + (size_t)s * book->width * book->pad,
-                                  .norm = squares ? book->norm + (size_t)s * book->pad : NULL,
-                                  .d = book->width,
-                                  .k = book->pad,
-                                  .stride = book->pad};
+        leann_codebook columns = leann_pq_book_columns(book, s);
+        columns.k = book->pad; /* those that are not there too */
+        if (!squares) columns.norm = NULL;
         scorer->kernels->codebook_table(columns, own + (size_t)s * book->width, factor, table + (size_t)s * book->pad);
     }
     if (!codes->packed) return &scorer->scorer;
