@@ -31,32 +31,18 @@ struct leann_walk {
 /* The scored nodes that are near enough, into the queue. */
 static void enter(leann_walk *w, const uint32_t *ids, const float *key, uint32_t n)
 {
-    leann_graph_walk nothing_dropped = {0};
     uint32_t m = sort_fresh(ids, key, n, queue_cut(&w->near), w->fresh), changed = queue_merge(&w->near, w->fresh, m);
-    queue_trim(&w->near, w->near.n + m, &nothing_dropped);
+    queue_trim(&w->near, w->near.n + m);
     if (m > 0 && changed < w->open) w->open = changed;
-}
-
-/* Marks the nodes of a list that have not been met: into ids, which has room for one more than there can be; returns how many. */
-static uint32_t unmet(leann_walk *w, const uint32_t *list, uint32_t *ids)
-{
-    uint32_t m = 0;
-    for (uint32_t i = 1; i <= list[0]; i++) {
-        uint32_t id = list[i];
-        ids[m] = id;
-        m += w->marks[id] != w->epoch;
-        w->marks[id] = w->epoch;
-    }
-    return m;
 }
 
 static void expand(leann_walk *w, const uint32_t *list)
 {
     if (!w->coarse) { /* their keys are asked for */
-        w->wanted += unmet(w, list, w->want + w->wanted);
+        w->wanted += unmet(list, w->marks, w->epoch, w->want + w->wanted);
         return;
     }
-    uint32_t m = unmet(w, list, w->ids);
+    uint32_t m = unmet(list, w->marks, w->epoch, w->ids);
     if (m == 0) return;
     w->coarse->score(w->coarse, (leann_span){LEANN_NONE, 0, m, w->ids}, queue_cut(&w->near), w->key, NULL);
     enter(w, w->ids, w->key, m);
@@ -151,7 +137,7 @@ void leann_walk_give_list(leann_walk *walk, uint32_t id, const uint32_t *list)
 
 void leann_walk_end(leann_walk *walk, leann_hit **best, uint32_t *found)
 {
-    for (uint32_t i = 0; i < walk->near.n; i++) walk->near.hit[i].id &= ~CLOSED;
+    queue_end(&walk->near);
     leann_work *work = leann_ctx_work(walk->ctx);
     work->hops += walk->hops;
     if (walk->coarse) work->dist_comps += walk->coarse->dist_comps - walk->computed;

@@ -127,6 +127,29 @@ void leann_gemm_tn(size_t m, size_t n, size_t k, float alpha, const float *a, si
     product(CblasTrans, CblasNoTrans, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
+typedef struct {
+    uint32_t n;
+    size_t d;
+    const float *a, *b;
+    float *out;
+} cross_job;
+
+/* Rows [begin, end) of the product. */
+static leann_status cross_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
+{
+    (void)ctx;
+    const cross_job *job = arg;
+    size_t d = job->d;
+    leann_gemm_tn(end - begin, d, job->n, 1, job->a + begin, d, job->b, d, 0, job->out + begin * d, d);
+    return LEANN_OK;
+}
+
+leann_status leann_cross(leann_ctx *ctx, uint32_t n, size_t d, const float *a, const float *b, float *out)
+{
+    enum { STRIP = 64 };
+    return leann_parallel(ctx, d, STRIP, cross_task, &(cross_job){n, d, a, b, out});
+}
+
 /* ---- Procrustes ------------------------------------------------------------------------------------------------------------ */
 
 static double dot(const double *a, const double *b, size_t n)

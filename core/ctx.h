@@ -80,5 +80,7 @@ void leann_rng_sample(leann_rng *rng, uint32_t n, uint32_t m, bool sorted, uint3
  * Stops early, with EINTR, when the context is cancelled. */
 typedef leann_status (*leann_task)(leann_ctx *worker, void *arg, size_t begin, size_t end);
 leann_status leann_parallel(leann_ctx *ctx, size_t n, size_t grain, leann_task task, void *arg);
+/* The same chunks, by the caller alone. */
+leann_status leann_serial(leann_ctx *ctx, size_t n, size_t grain, leann_task task, void *arg);
 
 #endif

@@ -316,7 +316,7 @@ static leann_status sample_rows(leann_ctx *ctx, leann_rows rows, uint32_t sample
     return status;
 }
 
-/* The final assignment of all rows: its owners and the sum of its keys, in row order. */
+/* The final assignment of all rows where only some were trained on: its owners and the sum of its keys, in row order. */
 static leann_status settle(leann_ctx *ctx, leann_rows rows, const float *centroids, uint32_t k, uint32_t *owner, double *inertia)
 {
     uint32_t *own = owner ? owner : leann_alloc(ctx, rows.n, sizeof *own);
@@ -361,7 +361,7 @@ leann_status leann_kmeans(leann_ctx *ctx, leann_rows rows, leann_kmeans_options 
         goto done;
     if (leann_shadows_pay(training.d, k) && (status = leann_shadows_new(ctx, training, options.stage, &s.shadows))) goto done;
     if ((status = climb(ctx, &s, options))) goto done;
-    if (s.shadows && !sampled && (owner || inertia)) {
+    if (!sampled && (owner || inertia)) {
         if ((status = nearest(ctx, &s, 0, k))) goto done;
         if (owner) memcpy(owner, s.owner, n * sizeof *owner);
         if (inertia) *inertia = run_totals(&s);

@@ -367,16 +367,9 @@ static leann_status pack_task(leann_ctx *ctx, void *arg, size_t begin, size_t en
 
 /* ---- a search ------------------------------------------------------------------------------------------------------------ */
 
-/* As leann_parallel does it, or by the caller alone. */
 static leann_status run(leann_ctx *ctx, leann_knn *s, size_t n, size_t grain, leann_task task)
 {
-    if (!s->options.serial) return leann_parallel(ctx, n, grain, task, s);
-    for (size_t i = 0; i < n; i += grain) {
-        if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
-        leann_status status = task(ctx, s, i, n - i < grain ? n : i + grain);
-        if (status) return status;
-    }
-    return LEANN_OK;
+    return (s->options.serial ? leann_serial : leann_parallel)(ctx, n, grain, task, s);
 }
 
 /* Rows of a part: whole threes of panels. */

@@ -69,10 +69,7 @@ static leann_status block(leann_ctx *worker, void *arg, size_t begin, size_t end
     uint32_t(*at)[LANES] = leann_scratch(worker, n * sizeof *at);
     leann_status status = x && c && low && at ? LEANN_OK : LEANN_ENOMEM;
     if (status) goto done;
-    if (s->ids)
-        leann_rows_gather(s->rows, s->ids + begin, (uint32_t)n, x);
-    else
-        leann_rows_floats(s->rows, (uint32_t)begin, (uint32_t)n, x);
+    leann_rows_span(s->rows, (leann_span){LEANN_NONE, (uint32_t)begin, (uint32_t)n, s->ids ? s->ids + begin : NULL}, x);
     memset(x + n * d, 0, (padded - n) * d * sizeof *x);
     memset(at, 0, n * sizeof *at);
     for (size_t i = 0; i < n; i++)

@@ -142,7 +142,7 @@ fail:
     return NULL;
 }
 
-static leann_status run_serially(leann_ctx *ctx, size_t n, size_t grain, leann_task task, void *arg)
+leann_status leann_serial(leann_ctx *ctx, size_t n, size_t grain, leann_task task, void *arg)
 {
     for (size_t begin = 0; begin < n;) {
         if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
@@ -200,14 +200,14 @@ leann_status leann_parallel(leann_ctx *ctx, size_t n, size_t grain, leann_task t
 {
     assert(grain > 0);
     size_t chunks = n / grain + (n % grain != 0);
-    if (ctx->root != ctx || ctx->threads == 1 || chunks <= 1) return run_serially(ctx, n, grain, task, arg);
+    if (ctx->root != ctx || ctx->threads == 1 || chunks <= 1) return leann_serial(ctx, n, grain, task, arg);
     if (ctx->pool && ctx->pool->pid != getpid()) {
         ctx_pool_free(ctx->pool);
         ctx->pool = NULL;
     }
     if (!ctx->pool) ctx->pool = pool_new(ctx);
     ctx_pool *pool = ctx->pool;
-    if (!pool || pool->workers == 1) return run_serially(ctx, n, grain, task, arg);
+    if (!pool || pool->workers == 1) return leann_serial(ctx, n, grain, task, arg);
     assert(!pool->busy); /* a task must use the context it is given, not its caller's */
     pool->busy = true;
     pool->task = task;

@@ -17,6 +17,8 @@ void leann_gemm_nn(size_t m, size_t n, size_t k, float alpha, const float *a, si
 /* C (m, n) = A (k, m)^T B (k, n). */
 void leann_gemm_tn(size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b, size_t ldb, float beta,
                    float *c, size_t ldc);
+/* out (d, d) = A (n, d)^T B (n, d), in parallel over fixed strips. ENOMEM, EINTR. */
+leann_status leann_cross(leann_ctx *ctx, uint32_t n, size_t d, const float *a, const float *b, float *out);
 /* The orthogonal factor of A (d, d) nearest to it in Frobenius norm: out (d, d) = U V^T of its SVD, computed in float64.
  *   errors  EINVAL A is not finite, or the SVD does not converge; ENOMEM
  *   threads serial: one thread; 6 d² doubles of heap
@@ -33,6 +35,7 @@ const char *leann_blas_name(void); /* library, version and kernel: "OpenBLAS 0.3
 /* Rows [first, first + n) as floats into x (n, d), contiguous; gather: the rows ids (n), in that order. */
 void leann_rows_floats(leann_rows rows, uint32_t first, uint32_t n, float *x);
 void leann_rows_gather(leann_rows rows, const uint32_t *ids, uint32_t n, float *x);
+void leann_rows_span(leann_rows rows, leann_span span, float *x); /* a run, or those of its ids */
 static inline const void *leann_row(leann_rows rows, uint32_t i) { return (const char *)rows.base + rows.stride * i; }
 /* Asks for the first bytes of a row that will be read soon. */
 static inline void leann_row_prefetch(leann_rows rows, uint32_t i, size_t bytes)
@@ -40,6 +43,12 @@ static inline void leann_row_prefetch(leann_rows rows, uint32_t i, size_t bytes)
     const char *row = leann_row(rows, i);
     for (size_t b = 0; b < bytes; b += 64) __builtin_prefetch(row + b, 0, 2);
 }
+/* The mean (d), summed in float64 by fixed chunks; rows [first, first + n) less a centre (d), and all of them, x (rows.n, d).
+ *   errors  ENOMEM, EINTR
+ *   threads in parallel (less: serial); the same bits for any number */
+leann_status leann_rows_mean(leann_ctx *ctx, leann_rows rows, float *mean);
+void leann_rows_less(leann_rows rows, const float *centre, uint32_t first, uint32_t n, float *x);
+leann_status leann_rows_centred(leann_ctx *ctx, leann_rows rows, const float *centre, float *x);
 void leann_rows_norms(leann_rows rows, uint32_t first, uint32_t n, float *norm); /* sums of squares */
 /* EINVAL with row and column at the first NaN or Inf (F32), or at a zero row where the space is angular. In parallel. */
 leann_status leann_rows_check(leann_ctx *ctx, leann_rows rows);

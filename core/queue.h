@@ -67,13 +67,29 @@ static inline uint32_t queue_merge(queue *q, const leann_hit *fresh, uint32_t m)
     return end;
 }
 
-/* Cuts the queue back to ef; keeps what was expanded where the caller asked for it. */
-static inline void queue_trim(queue *q, uint32_t n, leann_graph_walk *walk)
+/* What is left of n hits: the best ef. */
+static inline void queue_trim(queue *q, uint32_t n)
 {
     q->n = n < q->ef ? n : q->ef;
-    for (uint32_t i = q->n; walk->dropped && i < n; i++)
-        if ((q->hit[i].id & CLOSED) && walk->dropped_n < walk->dropped_room)
-            walk->dropped[walk->dropped_n++] = (leann_hit){q->hit[i].key, q->hit[i].id & ~CLOSED};
+}
+
+/* Ids without their bit. */
+static inline void queue_end(queue *q)
+{
+    for (uint32_t i = 0; i < q->n; i++) q->hit[i].id &= ~CLOSED;
+}
+
+/* Marks the nodes of a list that have not been met: into ids, which has room for one more than there can be; returns how many. */
+static inline uint32_t unmet(const uint32_t *list, uint16_t *marks, uint16_t epoch, uint32_t *ids)
+{
+    uint32_t m = 0;
+    for (uint32_t i = 1; i <= list[0]; i++) {
+        uint32_t id = list[i];
+        ids[m] = id;
+        m += marks[id] != epoch;
+        marks[id] = epoch;
+    }
+    return m;
 }
 
 #endif

@@ -68,6 +68,68 @@ void leann_rows_norms(leann_rows rows, uint32_t first, uint32_t n, float *norm)
     }
 }
 
+/* ---- the mean --------------------------------------------------------------------------------------------------------------- */
+
+enum { MEAN_ROWS = 1024 };
+typedef struct {
+    leann_rows rows;
+    double *sum; /* (chunks, d) */
+    const float *centre;
+    float *x;
+} mean_job;
+
+static leann_status sum_chunk(leann_ctx *worker, void *arg, size_t begin, size_t end)
+{
+    enum { TILE = 16 }; /* rows converted at once */
+    const mean_job *job = arg;
+    size_t d = job->rows.d, mark = leann_scratch_mark(worker);
+    double *sum = job->sum + begin / MEAN_ROWS * d;
+    float *x = leann_scratch(worker, TILE * d * sizeof *x);
+    if (!x) return LEANN_ENOMEM;
+    for (size_t i = begin; i < end; i += TILE) {
+        size_t n = end - i < TILE ? end - i : TILE;
+        leann_rows_floats(job->rows, (uint32_t)i, (uint32_t)n, x);
+        for (size_t r = 0; r < n; r++)
+            for (size_t j = 0; j < d; j++) sum[j] += (double)x[r * d + j];
+    }
+    leann_scratch_reset(worker, mark);
+    return LEANN_OK;
+}
+
+leann_status leann_rows_mean(leann_ctx *ctx, leann_rows rows, float *mean)
+{
+    size_t d = rows.d, chunks = ((size_t)rows.n + MEAN_ROWS - 1) / MEAN_ROWS;
+    mean_job job = {.rows = rows, .sum = leann_alloc(ctx, chunks * d, sizeof *job.sum)};
+    if (!job.sum) return LEANN_ENOMEM;
+    leann_status status = leann_parallel(ctx, rows.n, MEAN_ROWS, sum_chunk, &job);
+    for (size_t j = 0; j < d; j++) {
+        for (size_t c = 1; c < chunks; c++) job.sum[j] += job.sum[c * d + j];
+        mean[j] = (float)(job.sum[j] / rows.n);
+    }
+    leann_free(job.sum);
+    return status;
+}
+
+void leann_rows_less(leann_rows rows, const float *centre, uint32_t first, uint32_t n, float *x)
+{
+    leann_rows_floats(rows, first, n, x);
+    for (uint32_t i = 0; i < n; i++, x += rows.d)
+        for (uint32_t j = 0; j < rows.d; j++) x[j] -= centre[j];
+}
+
+static leann_status less_chunk(leann_ctx *worker, void *arg, size_t begin, size_t end)
+{
+    (void)worker;
+    const mean_job *job = arg;
+    leann_rows_less(job->rows, job->centre, (uint32_t)begin, (uint32_t)(end - begin), job->x + begin * job->rows.d);
+    return LEANN_OK;
+}
+
+leann_status leann_rows_centred(leann_ctx *ctx, leann_rows rows, const float *centre, float *x)
+{
+    return leann_parallel(ctx, rows.n, MEAN_ROWS, less_chunk, &(mean_job){.rows = rows, .centre = centre, .x = x});
+}
+
 leann_status leann_rows_pick(leann_ctx *ctx, leann_rows rows, const uint32_t *ids, uint32_t n, leann_rows *out)
 {
     size_t bytes = rows.d * leann_dtype_bytes(rows.type);
@@ -335,7 +397,7 @@ static void oracle_list(const leann_oracle *self, uint32_t a, leann_span b, floa
         }
 }
 
-static void span_floats(leann_rows rows, leann_span span, float *x)
+void leann_rows_span(leann_rows rows, leann_span span, float *x)
 {
     if (span.ids)
         leann_rows_gather(rows, span.ids, span.n, x);
@@ -359,11 +421,11 @@ static leann_status oracle_block(const leann_oracle *self, leann_ctx *ctx, leann
     leann_status status = x && y && norm ? LEANN_OK : LEANN_ENOMEM;
     for (uint32_t j = 0; !status && j < b.n; j += TILE_B) {
         uint32_t w = b.n - j < TILE_B ? b.n - j : TILE_B;
-        span_floats(self->rows, (leann_span){LEANN_NONE, b.first + j, w, b.ids ? b.ids + j : NULL}, y);
+        leann_rows_span(self->rows, (leann_span){LEANN_NONE, b.first + j, w, b.ids ? b.ids + j : NULL}, y);
         for (uint32_t q = 0; q < w; q++) norm[TILE_A + q] = o->kernels->norm_f32(y + q * d, d);
         for (uint32_t i = 0; i < a.n; i += TILE_A) {
             uint32_t h = a.n - i < TILE_A ? a.n - i : TILE_A;
-            span_floats(self->rows, (leann_span){LEANN_NONE, a.first + i, h, a.ids ? a.ids + i : NULL}, x);
+            leann_rows_span(self->rows, (leann_span){LEANN_NONE, a.first + i, h, a.ids ? a.ids + i : NULL}, x);
             float *out = key + (size_t)i * b.n + j;
             leann_gemm_nt(h, w, d, -2, x, d, y, d, 0, out, b.n);
             for (uint32_t p = 0; p < h; p++) {

@@ -44,12 +44,7 @@ static uint32_t score_list(const uint32_t *list, uint32_t node, uint32_t level, 
         }
         return m;
     }
-    for (uint32_t i = 1; i <= list[0]; i++) {
-        uint32_t id = list[i];
-        room->ids[m] = id;
-        m += room->marks[id] != room->epoch;
-        room->marks[id] = room->epoch;
-    }
+    m = unmet(list, room->marks, room->epoch, room->ids);
     if (m > 0) scorer->score(scorer, (leann_span){LEANN_NONE, 0, m, room->ids}, cut, room->key, NULL);
     return m;
 }
@@ -86,6 +81,14 @@ static leann_status hop_room_new(leann_ctx *ctx, const leann_graph *g, hop_room 
     return room->ids && room->key && room->fresh && room->marks ? LEANN_OK : leann_ctx_status(ctx);
 }
 
+/* Of what leaves the best ef, that which was expanded, where the caller asked for it. */
+static void keep_dropped(const queue *q, uint32_t n, leann_graph_walk *walk)
+{
+    for (uint32_t i = q->ef; walk->dropped && i < n; i++)
+        if ((q->hit[i].id & CLOSED) && walk->dropped_n < walk->dropped_room)
+            walk->dropped[walk->dropped_n++] = (leann_hit){q->hit[i].key, q->hit[i].id & ~CLOSED};
+}
+
 leann_status leann_graph_collect(leann_ctx *ctx, const leann_graph *graph, leann_scorer *scorer, leann_hit at, leann_graph_walk *walk)
 {
     uint32_t slots = walk->level == 0 ? graph->slots : graph->upper_slots;
@@ -110,11 +113,12 @@ leann_status leann_graph_collect(leann_ctx *ctx, const leann_graph *graph, leann
         uint32_t m = score_list(list_at(graph, node, walk->level), node, walk->level, scorer, cut, &room);
         m = sort_fresh(room.ids, room.key, m, cut, room.fresh);
         uint32_t changed = queue_merge(&q, room.fresh, m);
-        queue_trim(&q, q.n + m, walk);
+        keep_dropped(&q, q.n + m, walk);
+        queue_trim(&q, q.n + m);
         open = m > 0 && changed < next ? changed : next;
         while (open < q.n && (q.hit[open].id & CLOSED)) open++;
     }
-    for (uint32_t i = 0; i < q.n; i++) q.hit[i].id &= ~CLOSED;
+    queue_end(&q);
     leann_ctx_work(ctx)->hops += hops;
     walk->best = q.hit;
     walk->found = q.n;

@@ -58,28 +58,12 @@ static vamana_params resolve(const void *params)
 typedef struct {
     const leann_oracle *oracle;
     const float *mean;
-    double *sum;     /* (blocks, d) */
     leann_hit *best; /* (blocks) */
-} mean_job;
-
-static leann_status sum_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
-{
-    const mean_job *job = arg;
-    uint32_t d = job->oracle->d;
-    size_t mark = leann_scratch_mark(ctx);
-    float *x = leann_scratch(ctx, d * sizeof *x);
-    double *sum = job->sum + begin / BLOCK * d;
-    for (size_t i = begin; x && i < end; i++) {
-        leann_rows_floats(job->oracle->rows, (uint32_t)i, 1, x);
-        for (uint32_t j = 0; j < d; j++) sum[j] += x[j];
-    }
-    leann_scratch_reset(ctx, mark);
-    return x ? LEANN_OK : leann_ctx_status(ctx);
-}
+} near_job;
 
 static leann_status near_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
 {
-    const mean_job *job = arg;
+    const near_job *job = arg;
     size_t mark = leann_scratch_mark(ctx);
     float *key = leann_scratch(ctx, BLOCK * sizeof *key);
     if (!key) return leann_ctx_status(ctx);
@@ -94,16 +78,11 @@ static leann_status near_task(leann_ctx *ctx, void *arg, size_t begin, size_t en
 
 static leann_status medoid(leann_ctx *ctx, const leann_oracle *oracle, uint32_t *out)
 {
-    uint32_t n = oracle->n, d = oracle->d, blocks = (n + BLOCK - 1) / BLOCK;
-    float *mean = leann_alloc(ctx, d, sizeof *mean);
-    mean_job job = {oracle, mean, leann_alloc(ctx, (size_t)blocks * d, sizeof(double)), leann_alloc(ctx, blocks, sizeof(leann_hit))};
-    leann_status status = mean && job.sum && job.best ? LEANN_OK : leann_ctx_status(ctx);
-    if (!status) status = leann_parallel(ctx, n, BLOCK, sum_task, &job);
-    if (status) goto done;
-    for (uint32_t b = 1; b < blocks; b++)
-        for (uint32_t j = 0; j < d; j++) job.sum[j] += job.sum[(size_t)b * d + j];
-    for (uint32_t j = 0; j < d; j++) mean[j] = (float)(job.sum[j] / n);
-    status = leann_parallel(ctx, n, BLOCK, near_task, &job);
+    uint32_t n = oracle->n, blocks = (n + BLOCK - 1) / BLOCK;
+    float *mean = leann_alloc(ctx, oracle->d, sizeof *mean);
+    near_job job = {oracle, mean, leann_alloc(ctx, blocks, sizeof(leann_hit))};
+    leann_status status = mean && job.best ? leann_rows_mean(ctx, oracle->rows, mean) : leann_ctx_status(ctx);
+    if (!status) status = leann_parallel(ctx, n, BLOCK, near_task, &job);
     if (status) goto done;
     leann_hit best = job.best[0];
     for (uint32_t b = 1; b < blocks; b++)
@@ -111,7 +90,6 @@ static leann_status medoid(leann_ctx *ctx, const leann_oracle *oracle, uint32_t 
     *out = best.id;
 done:
     leann_free(mean);
-    leann_free(job.sum);
     leann_free(job.best);
     return status;
 }

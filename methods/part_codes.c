@@ -16,10 +16,7 @@ enum { BLOCK = 8192 }; /* rows made into residuals at a time */
 static void take_rows(const leann_coding *coding, const uint32_t *ids, uint32_t first, uint32_t n, float *x)
 {
     uint32_t d = coding->rows.d;
-    if (ids)
-        leann_rows_gather(coding->rows, ids, n, x);
-    else
-        leann_rows_floats(coding->rows, first, n, x);
+    leann_rows_span(coding->rows, (leann_span){LEANN_NONE, first, n, ids}, x);
     if (!coding->residual) return;
     for (uint32_t i = 0; i < n; i++) {
         const float *anchor = coding->lists->anchor + (size_t)coding->owner[ids ? ids[i] : first + i] * coding->lists->d;

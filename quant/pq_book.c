@@ -20,8 +20,7 @@
 #include <string.h>
 
 enum {
-    CHUNK = 1024,      /* rows a task */
-    ENCODE_ROWS = 256, /* the same, when encoding */
+    ENCODE_ROWS = 256, /* rows a task encodes */
     START_ROWS = 16    /* rows a centroid that k-means++ looks at */
 };
 
@@ -107,49 +106,10 @@ static void norms(leann_pq_book *book, uint32_t s)
 
 /* ---- training ------------------------------------------------------------------------------------------------------------ */
 
-typedef struct {
-    leann_rows rows;
-    double *sum; /* (chunks, d) */
-    float *x;
-    const float *centre;
-} centre_job;
-
-static leann_status widen_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
-{
-    (void)ctx;
-    const centre_job *job = arg;
-    size_t d = job->rows.d;
-    float *x = job->x + begin * d;
-    double *sum = job->sum + begin / CHUNK * d;
-    leann_rows_floats(job->rows, (uint32_t)begin, (uint32_t)(end - begin), x);
-    for (size_t i = begin; i < end; i++, x += d)
-        for (size_t j = 0; j < d; j++) sum[j] += (double)x[j];
-    return LEANN_OK;
-}
-
-static leann_status subtract_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
-{
-    (void)ctx;
-    const centre_job *job = arg;
-    size_t d = job->rows.d;
-    for (size_t i = begin; i < end; i++)
-        for (size_t j = 0; j < d; j++) job->x[i * d + j] -= job->centre[j];
-    return LEANN_OK;
-}
-
 leann_status leann_pq_book_centre(leann_ctx *ctx, leann_pq_book *book, leann_rows sample, float *x)
 {
-    size_t d = sample.d, chunks = ((size_t)sample.n + CHUNK - 1) / CHUNK;
-    centre_job job = {.rows = sample, .x = x, .centre = book->centre};
-    job.sum = leann_alloc(ctx, chunks * d, sizeof *job.sum);
-    if (!job.sum) return LEANN_ENOMEM;
-    leann_status status = leann_parallel(ctx, sample.n, CHUNK, widen_task, &job);
-    for (size_t j = 0; j < d; j++) {
-        for (size_t c = 1; c < chunks; c++) job.sum[j] += job.sum[c * d + j];
-        book->centre[j] = (float)(job.sum[j] / sample.n);
-    }
-    leann_free(job.sum);
-    return status == LEANN_OK ? leann_parallel(ctx, sample.n, CHUNK, subtract_task, &job) : status;
+    leann_status status = leann_rows_mean(ctx, sample, book->centre);
+    return status == LEANN_OK ? leann_rows_centred(ctx, sample, book->centre, x) : status;
 }
 
 typedef struct {
@@ -368,9 +328,7 @@ static leann_status encode_task(leann_ctx *ctx, void *arg, size_t begin, size_t 
     size_t d = book->d, mark = leann_scratch_mark(ctx);
     float *x = leann_scratch(ctx, n * d * sizeof *x), *turned = job->rotation ? leann_scratch(ctx, n * d * sizeof *turned) : x;
     if (!x || !turned) return LEANN_ENOMEM;
-    leann_rows_floats(job->rows, (uint32_t)begin, n, x);
-    for (uint32_t i = 0; i < n; i++)
-        for (size_t j = 0; j < d; j++) x[i * d + j] -= book->centre[j];
+    leann_rows_less(job->rows, book->centre, (uint32_t)begin, n, x);
     if (job->rotation) leann_gemm_nt(n, d, d, 1, x, d, job->rotation, d, 0, turned, d);
     leann_status status = encode_block(ctx, book, turned, n, job->code + begin * bytes_of(book->m, book->k));
     leann_scratch_reset(ctx, mark);

@@ -25,10 +25,7 @@
 enum {
     ROUNDS = 4,
     MIDDLE = 1,       /* the round after which the halves meet */
-    CHUNK = 1024,     /* rows a task sums */
-    TILE = 16,        /* rows converted at once */
     BLOCK = 256,      /* rows a task projects */
-    COLUMNS = 64,     /* rows of the covariance a task makes */
     AXES_ROWS = 16384 /* rows that the axes are found from at most */
 };
 
@@ -148,86 +145,18 @@ void leann_projection_free(leann_projection *p)
 
 /* ---- fitting ----------------------------------------------------------------------------------------------------------------- */
 
-typedef struct {
-    leann_rows rows;
-    const float *centre;
-    double *sum; /* (chunks, d) */
-    float *x;    /* (n, d): rows less the centre */
-    float *covariance;
-} fit_job;
-
-static leann_status sum_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
-{
-    const fit_job *job = arg;
-    size_t d = job->rows.d, mark = leann_scratch_mark(ctx);
-    double *sum = job->sum + begin / CHUNK * d;
-    float *x = leann_scratch(ctx, TILE * d * sizeof *x);
-    if (!x) return LEANN_ENOMEM;
-    for (size_t i = begin; i < end; i += TILE) {
-        size_t n = end - i < TILE ? end - i : TILE;
-        leann_rows_floats(job->rows, (uint32_t)i, (uint32_t)n, x);
-        for (size_t r = 0; r < n; r++)
-            for (size_t j = 0; j < d; j++) sum[j] += (double)x[r * d + j];
-    }
-    leann_scratch_reset(ctx, mark);
-    return LEANN_OK;
-}
-
-static leann_status find_centre(leann_ctx *ctx, leann_rows sample, float *centre)
-{
-    size_t d = sample.d, chunks = ((size_t)sample.n + CHUNK - 1) / CHUNK;
-    fit_job job = {.rows = sample};
-    job.sum = leann_alloc(ctx, chunks * d, sizeof *job.sum);
-    if (!job.sum) return LEANN_ENOMEM;
-    leann_status status = leann_parallel(ctx, sample.n, CHUNK, sum_task, &job);
-    for (size_t j = 0; j < d; j++) {
-        for (size_t c = 1; c < chunks; c++) job.sum[j] += job.sum[c * d + j];
-        centre[j] = (float)(job.sum[j] / sample.n);
-    }
-    leann_free(job.sum);
-    return status;
-}
-
-/* Rows [first, first + n) less the centre. */
-static void centred_rows(leann_rows rows, const float *centre, uint32_t first, uint32_t n, float *x)
-{
-    leann_rows_floats(rows, first, n, x);
-    for (uint32_t i = 0; i < n; i++, x += rows.d)
-        for (uint32_t j = 0; j < rows.d; j++) x[j] -= centre[j];
-}
-
-static leann_status centred_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
-{
-    (void)ctx;
-    const fit_job *job = arg;
-    centred_rows(job->rows, job->centre, (uint32_t)begin, (uint32_t)(end - begin), job->x + begin * job->rows.d);
-    return LEANN_OK;
-}
-
-/* Rows [begin, end) of x^T x. */
-static leann_status covariance_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
-{
-    (void)ctx;
-    const fit_job *job = arg;
-    size_t d = job->rows.d;
-    leann_gemm_tn(end - begin, d, job->rows.n, 1, job->x + begin, d, job->x, d, 0, job->covariance + begin * d, d);
-    return LEANN_OK;
-}
-
 /* All principal axes (d, d) of rows about the centre, and the variance along each, times the rows. */
 static leann_status find_axes(leann_ctx *ctx, leann_rows rows, const float *centre, float *axes, double *value)
 {
     size_t d = rows.d, step = (rows.n + (size_t)AXES_ROWS - 1) / AXES_ROWS;
     rows.n = (uint32_t)((rows.n + step - 1) / step);
     rows.stride *= step;
-    fit_job job = {.rows = rows, .centre = centre};
-    job.x = leann_alloc(ctx, rows.n * d, sizeof *job.x);
-    job.covariance = leann_alloc(ctx, d * d, sizeof *job.covariance);
-    leann_status status = job.x && job.covariance ? leann_parallel(ctx, rows.n, BLOCK, centred_task, &job) : LEANN_ENOMEM;
-    if (status == LEANN_OK) status = leann_parallel(ctx, d, COLUMNS, covariance_task, &job);
-    leann_free(job.x);
-    if (status == LEANN_OK) status = leann_axes(ctx, d, job.covariance, axes, value);
-    leann_free(job.covariance);
+    float *x = leann_alloc(ctx, rows.n * d, sizeof *x), *covariance = leann_alloc(ctx, d * d, sizeof *covariance);
+    leann_status status = x && covariance ? leann_rows_centred(ctx, rows, centre, x) : LEANN_ENOMEM;
+    if (status == LEANN_OK) status = leann_cross(ctx, rows.n, d, x, x, covariance);
+    leann_free(x);
+    if (status == LEANN_OK) status = leann_axes(ctx, d, covariance, axes, value);
+    leann_free(covariance);
     return status;
 }
 
@@ -302,7 +231,7 @@ leann_status leann_projection_fit(leann_ctx *ctx, leann_rows sample, leann_proje
     assert(sample.n > 0);
     leann_status status = projection_new(ctx, sample.d, kind, out);
     if (status != LEANN_OK) return status;
-    status = find_centre(ctx, sample, out->centre);
+    status = leann_rows_mean(ctx, sample, out->centre);
     if (status == LEANN_OK && kind.dims) status = fit_axes(ctx, sample, kind.turned, out);
     if (status == LEANN_OK && !kind.dims) {
         uint8_t *sign = leann_alloc(ctx, ROUNDS, out->width);
@@ -342,7 +271,7 @@ leann_status leann_projection_rows(const leann_projection *p, leann_ctx *ctx, le
     assert(rows.d == d);
     float *x = leann_scratch(ctx, n * d * sizeof *x);
     if (!x) return LEANN_ENOMEM;
-    centred_rows(rows, p->centre, first, n, x);
+    leann_rows_less(rows, p->centre, first, n, x);
     project(p, x, n, y);
     for (size_t i = 0; tail && i < n; i++)
         tail[i] = p->axes ? fmaxf(0, kernels->norm_f32(x + i * d, d) - kernels->norm_f32(y + i * width, width)) : 0;

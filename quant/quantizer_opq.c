@@ -22,9 +22,8 @@
 extern const leann_quantizer_type leann_quantizer_opq;
 
 enum {
-    TILE = 256,   /* rows a task turns, or a decode, at once */
-    COLUMNS = 64, /* rows of a (d, d) matrix a task makes */
-    SETTLE = 4    /* k-means rounds before the first rotation */
+    TILE = 256, /* rows a task turns, or a decode, at once */
+    SETTLE = 4  /* k-means rounds before the first rotation */
 };
 
 typedef struct {
@@ -118,7 +117,6 @@ typedef struct {
     size_t n, d;
     const float *x, *rotation;       /* (n, d), (d, d) */
     float *turned, *decoded, *cross; /* (n, d), (n, d), (d, d) */
-    const float *left;               /* (n, d) of the cross product: decoded, or x for its Gram matrix */
 } turn_job;
 
 static leann_status turn_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
@@ -130,16 +128,6 @@ static leann_status turn_task(leann_ctx *ctx, void *arg, size_t begin, size_t en
     return LEANN_OK;
 }
 
-/* Rows [begin, end) of left^T x. */
-static leann_status cross_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
-{
-    (void)ctx;
-    const turn_job *job = arg;
-    size_t d = job->d;
-    leann_gemm_tn(end - begin, d, job->n, 1, job->left + begin, d, job->x, d, 0, job->cross + begin * d, d);
-    return LEANN_OK;
-}
-
 /* The principal axes, dealt to the sub-spaces so that their products of variances are as equal as they can be: the best rotation for
  * normal rows (section 4 of the paper). axes: scratch (d, d). */
 static leann_status deal_axes(leann_ctx *ctx, opq *self, turn_job *job, float *axes)
@@ -147,8 +135,7 @@ static leann_status deal_axes(leann_ctx *ctx, opq *self, turn_job *job, float *a
     size_t d = job->d, m = self->book.m, width = self->book.width;
     double *value = leann_alloc(ctx, d, sizeof *value), *load = leann_alloc(ctx, m, sizeof *load);
     size_t *have = leann_alloc(ctx, m, sizeof *have);
-    job->left = job->x;
-    leann_status status = value && load && have ? leann_parallel(ctx, d, COLUMNS, cross_task, job) : LEANN_ENOMEM;
+    leann_status status = value && load && have ? leann_cross(ctx, (uint32_t)job->n, d, job->x, job->x, job->cross) : LEANN_ENOMEM;
     if (status == LEANN_OK) status = leann_axes(ctx, d, job->cross, axes, value);
     for (size_t i = 0; i < d && status == LEANN_OK; i++) {
         size_t to = m;
@@ -202,8 +189,7 @@ static leann_status fit(leann_ctx *ctx, opq *self, const float *x, uint32_t n, c
     for (uint32_t turn = 0; turn < p->turns && status == LEANN_OK; turn++) {
         leann_ctx_progress(ctx, "rotation", turn, p->turns);
         if (turn > 0) status = leann_pq_book_train(ctx, &self->book, job.turned, n, false, 1, job.decoded);
-        job.left = job.decoded;
-        if (status == LEANN_OK) status = leann_parallel(ctx, d, COLUMNS, cross_task, &job);
+        if (status == LEANN_OK) status = leann_cross(ctx, n, d, job.decoded, x, job.cross);
         if (status == LEANN_OK) status = leann_procrustes(ctx, d, job.cross, self->rotation);
         if (status == LEANN_OK && turn + 1 < p->turns) status = leann_parallel(ctx, n, TILE, turn_task, &job);
     }
