@@ -686,14 +686,19 @@ static leann_status search_block(const leann_plan *plan, leann_ctx *ctx, leann_r
     uint32_t *found = leann_scratch(ctx, n * sizeof *found);
     if (!each || !found) return LEANN_ENOMEM;
     memset(found, 0, n * sizeof *found);
-    *own = (leann_work){0};
     if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
     leann_status status = LEANN_OK;
     for (uint32_t i = 0; i < n && !status; i++) status = take_query(ctx, queries, first + i, q + (size_t)i * queries.d);
-    if (!status)
-        status = n > 1 ? type->search_batch(plan, ctx, q, n, k, ids, dist, found, each) : type->search(plan, ctx, q, k, ids, dist, found);
+    bool at_once = type->search_batch && n >= type->batch_from;
+    *own = (leann_work){0};
+    if (!status && at_once) status = type->search_batch(plan, ctx, q, n, k, ids, dist, found, each);
+    for (uint32_t i = 0; i < n && !status && !at_once; i++) {
+        size_t at = (size_t)i * k;
+        *own = (leann_work){0};
+        status = type->search(plan, ctx, q + (size_t)i * queries.d, k, ids + at, dist + at, &found[i]);
+        each[i] = *own;
+    }
     if (status) return status;
-    if (n == 1) each[0] = *own;
     for (uint32_t i = 0; i < n; i++) finish_answer(plan->index, k, found[i], ids + (size_t)i * k, dist + (size_t)i * k);
     if (work) memcpy(work, each, n * sizeof *each);
     return LEANN_OK;

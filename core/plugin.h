@@ -252,9 +252,11 @@ struct leann_method_type {
     /* One query of d floats (angular: unit). At most k answers: ids and keys, closest first; *found says how many. Its work is
      * counted in leann_ctx_work(ctx). The wrapper pads, turns keys into distances and resets the scratch. */
     leann_status (*search)(const leann_plan *self, leann_ctx *ctx, const float *q, uint32_t k, uint32_t *ids, float *key, uint32_t *found);
-    /* The answers of search to n queries (n, d) at once: ids and key (n, k), found (n), work (n) out. NULL: each goes to search. */
+    /* The answers of search to n queries (n, d) at once: ids and key (n, k), found (n), work (n) out. NULL, or n below batch_from: each
+     * goes to search. */
     leann_status (*search_batch)(const leann_plan *self, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, uint32_t *ids, float *key,
                                  uint32_t *found, leann_work *work);
+    uint32_t batch_from; /* 2 at least where there is a search_batch */
     void (*inside)(const leann_index *self, leann_inside *out);
     /* x̂ of rows ids, as answers from codes see it, (n, d); NULL member: the method keeps the exact vectors. */
     leann_status (*decode)(const leann_index *self, leann_ctx *ctx, const uint32_t *ids, uint32_t n, float *x);

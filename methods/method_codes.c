@@ -149,6 +149,7 @@ const leann_method_type leann_method_codes = {
     .plan = codes_plan,
     .search = codes_search,
     .search_batch = codes_search_batch,
+    .batch_from = 2,
     .inside = codes_inside,
     .decode = codes_decode,
     .check = codes_check,

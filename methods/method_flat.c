@@ -121,17 +121,10 @@ static leann_status flat_search_batch(const leann_plan *plan, leann_ctx *ctx, co
                                       float *key, uint32_t *found, leann_work *work)
 {
     const flat *self = (const flat *)plan->index;
-    leann_work *own = leann_ctx_work(ctx);
-    leann_status status = LEANN_OK;
-    for (uint32_t i = 0; i < n && n < BATCH && status == LEANN_OK; i++) {
-        *own = (leann_work){0};
-        status = flat_search(plan, ctx, q + (size_t)i * self->common.d, k, ids + (size_t)i * k, key + (size_t)i * k, &found[i]);
-        work[i] = *own;
-    }
-    if (n < BATCH) return status;
     uint64_t start = leann_now_ns();
     leann_knn *knn;
-    if ((status = by_blocks(self, ctx, q, n, k, &knn)) != LEANN_OK) return status;
+    leann_status status = by_blocks(self, ctx, q, n, k, &knn);
+    if (status != LEANN_OK) return status;
     for (uint32_t i = 0; i < n; i++) {
         const leann_knn_hit *hit = leann_knn_end(knn, i, &found[i]);
         for (uint32_t j = 0; j < found[i]; j++) {
@@ -163,5 +156,6 @@ const leann_method_type leann_method_flat = {
     .free = flat_free,
     .search = flat_search,
     .search_batch = flat_search_batch,
+    .batch_from = BATCH,
     .predict = flat_predict,
 };
