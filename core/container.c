@@ -8,7 +8,6 @@
  *
  * SPDX-License-Identifier: MIT */
 #include <assert.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>

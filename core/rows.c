@@ -10,7 +10,6 @@
 #include "core/simd/kernels.h"
 
 #include <assert.h>
-#include <float.h>
 #include <math.h>
 #include <string.h>
 

@@ -213,8 +213,7 @@ static leann_status list_raw(leann_ctx *ctx, const char *folder, char ***names, 
     *n = 0;
     leann_status s = path ? LEANN_OK : LEANN_ENOMEM;
     for (struct dirent *e; !s && dir && (e = readdir(dir));) {
-        size_t length = strlen(e->d_name);
-        if (e->d_name[0] == '.' || length < 4 || strcmp(e->d_name + length - 3, ".h5") != 0) continue;
+        if (!leann_result_is_name(e->d_name)) continue;
         if (*n == space) {
             char **more = realloc(*names, (space = space ? 2 * space : 256) * sizeof *more);
             if (more) *names = more;

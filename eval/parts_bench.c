@@ -276,18 +276,14 @@ static leann_status coder_new(bench *b, uint32_t centroids, coder *c)
     if (status) return status;
     c->type = leann_quantizer_of(c->choice);
     if ((status = c->type->check(b->ctx, b->l2.n, b->l2.d, c->choice.params))) return status;
-    uint32_t bytes = c->type->code_bytes(b->l2.d, c->choice.params), n = c->type->training_rows(b->l2.n, b->l2.d, c->choice.params);
+    uint32_t bytes = c->type->code_bytes(b->l2.d, c->choice.params), n, *ids;
     c->sub_vectors = leann_pq_sub_vectors(b->l2.d, c->choice.params);
-    uint32_t *ids = leann_alloc(b->ctx, n, sizeof *ids);
+    if ((status = leann_coded_sample(b->ctx, b->l2, c->choice, &ids, &n))) return status;
     float *x = leann_alloc(b->ctx, (size_t)n * b->l2.d, sizeof *x);
     c->sample = floats(x, n, b->l2.d, LEANN_L2);
     c->code = leann_alloc(b->ctx, b->l2.n, bytes);
     c->codes = (leann_codes){.code = c->code, .stride = bytes, .n = b->l2.n, .space = b->data->train.space};
-    if (ids && x && c->code) {
-        leann_rng rng = leann_rng_at(leann_ctx_seed(b->ctx), "quantizer sample", 0); /* the rows that an index would train on */
-        leann_rng_sample(&rng, b->l2.n, n, true, ids);
-        leann_rows_gather(b->l2, ids, n, x);
-    }
+    if (x) leann_rows_gather(b->l2, ids, n, x);
     leann_free(ids);
     return leann_ctx_status(b->ctx);
 }

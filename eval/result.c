@@ -34,6 +34,12 @@ char *leann_result_path(leann_ctx *ctx, const char *folder, const char *identity
     return leann_format(ctx, "%s/raw/%.24s.h5", folder, hex);
 }
 
+bool leann_result_is_name(const char *name)
+{
+    size_t length = strlen(name);
+    return name[0] != '.' && length > 3 && strcmp(name + length - 3, ".h5") == 0;
+}
+
 /* ---- writing ------------------------------------------------------------------------------------------------------------ */
 
 static leann_status put_json(leann_ctx *ctx, leann_h5 *h, const char *name, const leann_value *v)

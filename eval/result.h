@@ -47,5 +47,6 @@ leann_status leann_result_peek(leann_ctx *ctx, const char *path, leann_result *r
 
 /* <folder>/raw/<24 hex digits>.h5 of an identity; heap. */
 char *leann_result_path(leann_ctx *ctx, const char *folder, const char *identity);
+bool leann_result_is_name(const char *name); /* of a file in the folder of raw results: not hidden, and *.h5 */
 
 #endif

@@ -269,7 +269,7 @@ static bool has_results(const char *folder)
     bool found = false;
     snprintf(path, sizeof path, "%s/raw", folder);
     DIR *dir = opendir(path);
-    for (struct dirent *entry; dir && !found && (entry = readdir(dir));) found = strstr(entry->d_name, ".h5") != NULL;
+    for (struct dirent *entry; dir && !found && (entry = readdir(dir));) found = leann_result_is_name(entry->d_name);
     if (dir) closedir(dir);
     return found;
 }

@@ -43,20 +43,26 @@ static leann_status train_on(leann_ctx *ctx, const leann_coding *coding, const u
     return status;
 }
 
-static uint32_t training_rows(const leann_coding *coding)
+static uint32_t training_rows(leann_rows rows, leann_choice quantizer)
 {
-    uint32_t want = leann_quantizer_of(coding->quantizer)->training_rows(coding->rows.n, coding->rows.d, coding->quantizer.params);
-    return want < coding->rows.n ? want : coding->rows.n;
+    uint32_t want = leann_quantizer_of(quantizer)->training_rows(rows.n, rows.d, quantizer.params);
+    return want < rows.n ? want : rows.n;
+}
+
+leann_status leann_coded_sample(leann_ctx *ctx, leann_rows rows, leann_choice quantizer, uint32_t **ids, uint32_t *n)
+{
+    *n = training_rows(rows, quantizer);
+    if (!(*ids = leann_alloc(ctx, *n ? *n : 1, sizeof **ids))) return leann_ctx_status(ctx);
+    leann_rng rng = leann_rng_at(leann_ctx_seed(ctx), "quantizer sample", 0);
+    leann_rng_sample(&rng, rows.n, *n, true, *ids);
+    return LEANN_OK;
 }
 
 static leann_status train(leann_ctx *ctx, const leann_coding *coding, leann_quantizer **out)
 {
-    uint32_t n = training_rows(coding);
-    uint32_t *ids = leann_alloc(ctx, n ? n : 1, sizeof *ids);
-    if (!ids) return leann_ctx_status(ctx);
-    leann_rng rng = leann_rng_at(leann_ctx_seed(ctx), "quantizer sample", 0);
-    leann_rng_sample(&rng, coding->rows.n, n, true, ids);
-    leann_status status = train_on(ctx, coding, ids, n, out);
+    uint32_t n, *ids;
+    leann_status status = leann_coded_sample(ctx, coding->rows, coding->quantizer, &ids, &n);
+    if (status == LEANN_OK) status = train_on(ctx, coding, ids, n, out);
     leann_free(ids);
     return status;
 }
@@ -156,7 +162,7 @@ static leann_status rows_open(leann_ctx *ctx, leann_reader *r, void *arg, void *
 /* Mean |x - x̂|² of held-out rows after training on others. */
 static leann_status heldout_error(leann_ctx *ctx, const leann_coding *coding, double *error)
 {
-    uint32_t d = coding->rows.d, want = training_rows(coding);
+    uint32_t d = coding->rows.d, want = training_rows(coding->rows, coding->quantizer);
     uint32_t held = coding->rows.n / 10 < 2000 ? coding->rows.n / 10 : 2000;
     if (held == 0) held = 1;
     uint32_t total = want > UINT32_MAX - held || want + held > coding->rows.n ? coding->rows.n : want + held;

@@ -148,6 +148,8 @@ typedef struct {
     const leann_value *key;   /* words of the stages that lists rest on; borrowed */
     bool residual;
 } leann_coding;
+/* The rows that a quantiser is trained on, ascending: *ids (*n), heap, the caller's. ENOMEM. */
+leann_status leann_coded_sample(leann_ctx *ctx, leann_rows rows, leann_choice quantizer, uint32_t **ids, uint32_t *n);
 /* Trains on a sample, encodes all rows (one shared stage) and puts the codes into list order.
  *   errors  EINVAL the quantiser's; ENOMEM, EINTR. *out may hold something then: leann_coded_free
  *   threads in parallel; same seed, same bytes for any number */
