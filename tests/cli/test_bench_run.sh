@@ -108,7 +108,9 @@ run tiny.yml --results r2 || fail "run over a damaged cache"
 says out "$points points measured, 0 failed"
 
 # kill -9 in the middle: what is done stays, the worker dies too, nothing half is left, the next run goes on.
-sweep slow.yml 0.4 ""
+# A point is timed for 0.4 s, but at most 50 passes: it takes queries enough for that.
+"$bin" dataset synth slow.hdf5 --n 3000 --dim 16 --queries 1000 --seed 1 >out 2>err || fail "synth"
+sweep slow.yml 0.4 ""; sed -i 's/tiny.hdf5/slow.hdf5/' slow.yml
 "$bin" bench run slow.yml --results k >out 2>err & pid=$!
 wait_for '[ "$(raws k)" -ge 2 ]'
 worker=$(child_of $pid)
@@ -122,9 +124,10 @@ says out "\"skipped\": $done_before"; says out '"failed": 0'
 # Ctrl-C: exit 130, what is done stays. Two writers: the second is refused while the first runs.
 "$bin" bench run slow.yml --results c >out1 2>err1 & pid=$!
 wait_for '[ "$(raws c)" -ge 1 ]'
+worker=$(child_of $pid); kill -STOP "$worker" || fail "the sweep ended too soon" # however fast the points are, the first run is still there
 run slow.yml --results c && fail "two writers"
 says err "another run (process $pid) is writing c"
-kill -INT $pid; wait $pid; code=$?
+kill -INT $pid; kill -CONT "$worker"; wait $pid; code=$?
 [ $code = 130 ] || fail "Ctrl-C: exit code $code"
 says out1 "interrupted"
 [ "$(litter c/raw)" = 0 ] || fail "Ctrl-C left temporary files"

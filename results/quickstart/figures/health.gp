@@ -4,16 +4,17 @@ worst = 0.052947243
 groups = 4
 names = '"kmeans" 1, "max-coverage" 2, "random" 3, "stratified-kmeans" 4'
 width = 1300
-height = 620
+height = 646
+lines = 4
 stem = 'health'
 N = 5
 lo1 = 0.75; hi1 = 4.25
-lo2 = 1.15100151e-09; hi2 = 0.985416667
-lo3 = 0.584666667; hi3 = 0.985416667
-lo4 = 0.584666667; hi4 = 0.985416667
-lo5 = 0.350939027; hi5 = 0.938316303
-lo6 = 0.350939027; hi6 = 0.938316303
-lo7 = 0.350939027; hi7 = 0.938316303
+lo2 = 1.15100151e-09; hi2 = 0.985783333
+lo3 = 0.584666667; hi3 = 0.985783333
+lo4 = 0.584666667; hi4 = 0.985783333
+lo5 = 0.350939027; hi5 = 0.925209619
+lo6 = 0.350939027; hi6 = 0.925209619
+lo7 = 0.350939027; hi7 = 0.925209619
 array title[5] = ['245 anchors', '612 anchors', 'opq', 'pq', 'sq']
 array colour[5] = ['#9ecae1', '#08306b', '#e69f00', '#882255', '#44aa99']
 array shape[5] = [7, 5, 5, 7, 9]
@@ -30,9 +31,13 @@ set tics nomirror out scale 0.6
 set grid back lw 1 dt 1 lc rgb '#e2e2e2'
 set key outside right top vertical Left reverse spacing 1.25 samplen 2.2
 data = stem.'.dat'
-# A range with a margin of 4 percent, on a logarithmic axis of 4 percent of its decades.
-below(lo, hi, islog) = islog ? lo / (hi / lo) ** 0.04 / 1.05 : lo - (hi > lo ? (hi - lo) * 0.04 : abs(lo) * 0.05 + 1e-9)
-above(lo, hi, islog) = islog ? hi * (hi / lo) ** 0.04 * 1.05 : hi + (hi > lo ? (hi - lo) * 0.04 : abs(hi) * 0.05 + 1e-9)
+# A logarithm says little over less than a factor of two, and such an axis would have no label: it stays linear.
+logs(lo, hi) = hi > 2 * lo
+# A range with a margin of 4 percent, on a logarithmic axis of 4 percent of its decades; one value is put in the middle.
+below(lo, hi, islog) = islog ? lo / (hi / lo) ** 0.04 / 1.05 : lo - (hi > lo ? (hi - lo) * 0.04 : lo == 0 ? 1 : abs(lo) * 0.1)
+above(lo, hi, islog) = islog ? hi * (hi / lo) ** 0.04 * 1.05 : hi + (hi > lo ? (hi - lo) * 0.04 : hi == 0 ? 1 : abs(hi) * 0.1)
+# The digits that a logarithmic axis labels beside 1: more of them over fewer decades.
+digits(lo, hi) = hi / lo > 3000 ? '' : hi / lo > 10 ? '2 5' : '1.5 2 3 4 5 6 8'
 
 do for [format in 'svg pdf'] {
 if (format eq 'svg') { set terminal svg size width,height dynamic noenhanced font 'Helvetica,15' background '#ffffff' } else { set terminal pdfcairo size width/110.0,height/110.0 noenhanced font 'Helvetica,13' }
@@ -44,7 +49,9 @@ set multiplot layout 1,3
 set grid noxtics ytics
 set xrange [0.5:groups+0.5]
 eval 'set xtics rotate by 35 right ('.names.')'
-set bmargin 13
+set lmargin 8
+set rmargin 2
+set bmargin 7 + 1.3 * lines
 set tmargin 3
 set key bmargin center horizontal maxcols 2 width -1
 set offsets 0, 0, 0, 0
