@@ -1,6 +1,7 @@
 /* dataset.c – a data set ready for use: checked, finite, unit where angular, with its checksums.
  *
- * Memory: stored rows are mapped (raw.c); angular rows are copied to heap floats and made unit.
+ * Memory: stored rows are mapped (raw.c); angular rows are copied as floats and made unit, in a file without a name where
+ * that would take half of the memory (spill.c).
  * Checksums of large files are kept in $XDG_CACHE_HOME/leann/sums under device, inode, size and time of change, and with them the
  * fact that every row was found finite: the second opening of a file reads none of its rows.
  *
@@ -8,6 +9,7 @@
 #include "core/container.h"
 #include "core/product.h"
 #include "datasets/raw.h"
+#include "datasets/spill.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -27,7 +29,7 @@ typedef struct {
     leann_dataset data;
     leann_raw raw;
     leann_dataset_sums sums;
-    void *train, *test; /* heap copies, NULL where mapped */
+    leann_spill train, test; /* copies; empty where the stored rows are used */
     labels *labels;
     pthread_mutex_t lock;
 } owned;
@@ -62,10 +64,8 @@ static void sum_all(const leann_raw *raw, leann_dataset_sums *sums)
 /* Heap text, or NULL when there is no place to keep sums. */
 static char *sums_path(leann_ctx *ctx, const leann_raw *raw, bool make)
 {
-    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    bool own = cache && cache[0] == '/';
-    if (!own && (!home || home[0] != '/')) return NULL;
-    char *folder = leann_format(ctx, "%s%s/leann/sums", own ? cache : home, own ? "" : "/.cache"), *path = NULL;
+    char *cache = leann_cache_folder(ctx), *folder = cache ? leann_format(ctx, "%s/sums", cache) : NULL, *path = NULL;
+    leann_free(cache);
     if (folder && (!make || leann_folder_make(ctx, folder) == LEANN_OK))
         path = leann_format(ctx, "%s/%llx-%llx-%llx-%llx-%lx", folder, (unsigned long long)raw->info.st_dev,
                             (unsigned long long)raw->info.st_ino, (unsigned long long)raw->info.st_size,
@@ -130,13 +130,14 @@ static leann_status unit_task(leann_ctx *ctx, void *arg, size_t begin, size_t en
                               : leann_fail(ctx, LEANN_EINVAL, "%s: row %u has no direction (zero or not finite)", job->what, bad);
 }
 
-/* Angular rows on the heap, unit. Others stay where they are. */
-static leann_status ready(leann_ctx *ctx, leann_rows *rows, const char *what, void **heap)
+/* Angular rows are copied and made unit. Others stay where they are. */
+static leann_status ready(leann_ctx *ctx, leann_rows *rows, const char *what, leann_spill *copy)
 {
     if (rows->space != LEANN_ANGULAR || rows->n == 0) return LEANN_OK;
-    unit_job job = {*rows, leann_alloc(ctx, (size_t)rows->n * rows->d, sizeof(float)), what};
-    if (!(*heap = job.x)) return LEANN_ENOMEM;
-    leann_status status = leann_parallel(ctx, rows->n, 1024, unit_task, &job);
+    leann_status status = leann_spill_new(ctx, what, (uint64_t)rows->n * rows->d * sizeof(float), leann_spill_from(), copy);
+    if (status != LEANN_OK) return status;
+    unit_job job = {*rows, copy->rows, what};
+    status = leann_parallel(ctx, rows->n, 1024, unit_task, &job);
     rows->base = job.x;
     rows->type = LEANN_F32;
     rows->stride = rows->d * sizeof(float);
@@ -243,8 +244,8 @@ void leann_dataset_free(leann_dataset *data)
         leann_free(l->label);
         leann_free(l);
     }
-    leann_free(o->train);
-    leann_free(o->test);
+    leann_spill_free(&o->train);
+    leann_spill_free(&o->test);
     leann_raw_close(&o->raw);
     pthread_mutex_destroy(&o->lock);
     leann_free(o);

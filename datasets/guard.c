@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "datasets/guard.h"
+#include "datasets/spill.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -164,8 +165,7 @@ static int spill_file(leann_ctx *ctx, const leann_guard_limits *limits)
     if (!folder) return -1;
     char *slash = strrchr(folder, '/');
     if (slash) slash[slash == folder] = 0;
-    int fd = open(slash ? folder : ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0) leann_fail_errno(ctx, "cannot make a temporary file in %s", slash ? folder : ".");
+    int fd = leann_spill_file(ctx, slash ? folder : ".");
     leann_free(folder);
     return fd;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/container.h"
+#include "tests/fuzz/right.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static leann_status write_pages(leann_ctx *ctx, const char *folder)
@@ -32,49 +33,6 @@ static leann_status write_pages(leann_ctx *ctx, const char *folder)
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
-
-enum { HEADER = 64, ENTRY = 64, BLOCK = 1 << 20 };
-
-static uint64_t u64_at(const uint8_t *p)
-{
-    uint64_t x;
-    memcpy(&x, p, sizeof x);
-    return x;
-}
-
-static void put_crc(uint8_t *at, const uint8_t *from, size_t bytes)
-{
-    uint32_t crc = leann_crc32c(0, from, bytes);
-    memcpy(at, &crc, sizeof crc);
-}
-
-/* The right size and checksums, as far as the statements about where they are make sense. */
-static void make_right(uint8_t *file, size_t size)
-{
-    if (size < HEADER + 4) return;
-    uint64_t bytes = size, directory = u64_at(file + 24), left;
-    memcpy(file, "LEANNIDX\1\0\0\0", 12);
-    memcpy(file + 16, &bytes, 8);
-    if (directory >= HEADER && directory <= size - 4) {
-        uint32_t sections;
-        memcpy(&sections, file + 40, 4);
-        left = size - directory;
-        memcpy(file + 32, &left, 8);
-        uint8_t *crc = file + directory + (uint64_t)sections * ENTRY, *last = file + size - 4;
-        for (uint32_t i = 0; (uint64_t)sections * ENTRY <= left - 4 && i < sections; i++) {
-            uint64_t offset = u64_at(file + directory + (size_t)i * ENTRY + 48), n = u64_at(file + directory + (size_t)i * ENTRY + 56);
-            if (offset > directory || n > directory - offset) break;
-            for (; n > 0 && crc + 4 <= last; crc += 4) {
-                uint64_t block = n < BLOCK ? n : BLOCK;
-                put_crc(crc, file + offset, block);
-                offset += block;
-                n -= block;
-            }
-        }
-        put_crc(last, file + directory, left - 4);
-    }
-    put_crc(file + 60, file, 60);
-}
 
 static void must(bool holds, const char *what)
 {

@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "datasets/datasets.h"
+#include "datasets/spill.h"
 
 #include <hdf5.h>
 #include <math.h>
@@ -464,6 +465,30 @@ static void wrong_neighbours(void **state)
     leann_dataset_free(data);
 }
 
+/* Room for rows: memory below the line, a nameless file from there on, and a sentence where the disk has no such room. */
+static void room_for_rows(void **state)
+{
+    (void)state;
+    enum { BYTES = 1 << 20 };
+    leann_spill room;
+    const char *here = in_folder("room");
+    assert_int_equal(mkdir(here, 0700) || setenv("TMPDIR", here, 1), 0);
+    assert_ok(leann_spill_new(ctx, "rows", BYTES, BYTES + 1, &room));
+    assert_int_equal(room.mapped, 0);
+    leann_spill_free(&room);
+    assert_ok(leann_spill_new(ctx, "rows", BYTES, BYTES, &room));
+    assert_int_equal(room.mapped, BYTES);
+    memset(room.rows, 1, BYTES);
+    assert_int_equal(rmdir(here), 0); /* it has no name in it */
+    assert_int_equal(mkdir(here, 0700), 0);
+    leann_spill_free(&room);
+    assert_null(room.rows);
+    assert_int_equal(leann_spill_new(ctx, "rows", (uint64_t)1 << 60, 1, &room), LEANN_EIO);
+    assert_says(here);
+    assert_true(leann_spill_from() > (uint64_t)64 << 20);
+    unsetenv("TMPDIR");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -477,6 +502,7 @@ int main(void)
         cmocka_unit_test_setup(write_and_read, fresh),
         cmocka_unit_test_setup(cannot_write, fresh),
         cmocka_unit_test_setup(wrong_neighbours, fresh),
+        cmocka_unit_test_setup(room_for_rows, fresh),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -1,0 +1,107 @@
+/* fuzz_index.c – any bytes as a whole index with right checksums: opened, it answers a search with rows of its own or says what is wrong.
+ *
+ * One index of each method and quantiser began the corpus (tests/fuzz/corpus/index/): FUZZ_INDEX_SEEDS=FOLDER names where they are to go
+ * when the target starts.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/plugin.h"
+#include "tests/fuzz/right.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+enum { N = 40, D = 8, K = 5, MAX_D = 4096 };
+
+static const char *const seeds[][2] = {
+    {"flat", "{method: flat}"},
+    {"hnsw", "{method: graph, build: {graph: {hnsw: {M: 4}}}}"},
+    {"vamana", "{method: graph, build: {graph: {vamana: {degree: 6}}}}"},
+    {"graph-sq", "{method: graph, build: {graph: {hnsw: {M: 4}}, quantizer: {sq: {bits: 4, dims: 4}}}}"},
+    {"graph-rabitq", "{method: graph, build: {graph: {vamana: {degree: 6}}, quantizer: {rabitq: {bits: 2}}}}"},
+    {"diskann", "{method: diskann, build: {graph: {vamana: {degree: 6}}, quantizer: {sq: {bits: 8}}}}"},
+    {"ivf", "{method: ivf, build: {lists: 4}}"},
+    {"codes-sq-local", "{method: codes, build: {quantizer: {sq: {bits: 4, bounds: local}}}}"},
+    {"codes-pq4", "{method: codes, build: {quantizer: {pq: {sub_vectors: 4, codebook_size: 16}}}}"},
+    {"codes-opq", "{method: codes, build: {quantizer: {opq: {sub_vectors: 4, codebook_size: 5}}}}"},
+    {"codes-rabitq", "{method: codes, build: {quantizer: rabitq}}"},
+    {"anchor-pq", "{method: anchor, build: {anchors: 6, quantizer: {pq: {sub_vectors: 4, codebook_size: 32}}, residual: yes}}"},
+    {"anchor-opq", "{method: anchor, build: {anchors: 6, graph: flat, quantizer: {opq: {sub_vectors: 2, codebook_size: 16}}, residual: yes}}"},
+    {"anchor-sq", "{method: anchor, build: {anchors: 6, graph: vamana, quantizer: sq, residual: no}}"},
+    {"anchor-none", "{method: anchor, build: {anchors: 6, selector: random, quantizer: none, residual: yes}}"},
+};
+
+static void must(bool holds, const char *what)
+{
+    if (holds) return;
+    fprintf(stderr, "fuzz_index: %s\n", what);
+    abort();
+}
+
+static void search(leann_ctx *ctx, const leann_index *index)
+{
+    uint32_t n = leann_index_size(index), d = leann_index_dimension(index), k = n < K ? n : K, ids[K];
+    if (d > MAX_D) return;
+    float q[MAX_D], dist[K];
+    for (uint32_t j = 0; j < d; j++) q[j] = 1 - 0.25F * (float)(j % 9);
+    leann_plan *plan = NULL;
+    leann_status status = leann_plan_new(ctx, index, NULL, NULL, &plan);
+    if (status == LEANN_OK) {
+        leann_rows row = {q, d * sizeof *q, 1, d, LEANN_F32, leann_index_space(index)};
+        status = leann_search(plan, ctx, row, k, ids, dist, NULL);
+        for (uint32_t i = 0; i < k && status == LEANN_OK; i++) must(ids[i] < n || ids[i] == LEANN_NONE, "an answer that is no row");
+    }
+    must(status == LEANN_OK || leann_ctx_error(ctx)[0], "neither an answer nor a sentence");
+    leann_plan_free(plan);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    uint8_t *copy = malloc(size + 1);
+    char path[64];
+    int fd = memfd_create("fuzz", MFD_CLOEXEC);
+    if (ctx && copy && fd >= 0) {
+        memcpy(copy, data, size);
+        make_right(copy, size);
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        leann_index *index = NULL;
+        must(write(fd, copy, size) == (ssize_t)size, "cannot write a memory file");
+        leann_status status = leann_index_open(ctx, path, &index);
+        must(status == LEANN_OK || (leann_ctx_error(ctx)[0] && !index), "neither open nor refused with a sentence");
+        if (status == LEANN_OK) search(ctx, index);
+        leann_index_free(index);
+    }
+    if (fd >= 0) close(fd);
+    free(copy);
+    leann_ctx_free(ctx);
+    return 0;
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc, (void)argv;
+    const char *folder = getenv("FUZZ_INDEX_SEEDS");
+    if (!folder) return 0;
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    must(ctx, "no context");
+    float x[N * D];
+    leann_rng rng = leann_rng_at(1, "fuzz", 0);
+    for (size_t i = 0; i < N * D; i++) x[i] = (float)leann_rng_normal(&rng);
+    for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
+        leann_index *index = NULL;
+        char *path = leann_format(ctx, "%s/%s", folder, seeds[i][0]);
+        must(path && leann_index_build(ctx, (leann_rows){x, D * sizeof *x, N, D, LEANN_F32, LEANN_L2}, seeds[i][1], &index) == LEANN_OK &&
+                 leann_index_save(ctx, index, path) == LEANN_OK,
+             leann_ctx_error(ctx));
+        leann_index_free(index);
+        leann_free(path);
+    }
+    leann_ctx_free(ctx);
+    return 0;
+}
