@@ -55,6 +55,7 @@ typedef struct { /* the sides that all rows share */
     float *many;         /* (QUERIES, d) */
     int8_t *many8;       /* (QUERIES, whole) */
     void *bias, *keys;   /* (MOST_ROWS, 16) zeros; (QUERIES, MOST_ROWS, 16) */
+    float *ones;         /* (MOST_ROWS, 16) */
     size_t d, m, width;
     size_t whole, power; /* d up to a multiple of 32; down to a power of two */
 } shared;
@@ -146,7 +147,7 @@ static void all_panels(const leann_kernels *t, const shared *s, leann_list l, fl
     for (int i = 0; i < QUERIES; i++) cut[i] = INFINITY;
     for (uint32_t i = 0, step = l.ids ? 1 : l.n; i < l.n; i += step) {
         const float *key = s->keys;
-        t->panels_f32((leann_panels){row_at(&l, i), s->bias, s->d, step}, s->many, s->d, QUERIES, -2, cut, s->keys, pass);
+        t->panels_f32((leann_panels){row_at(&l, i), s->bias, NULL, NULL, s->d, step}, s->many, s->d, QUERIES, -2, cut, s->keys, pass);
         for (uint32_t p = i; p < i + step; p++) {
             out[p] = 0;
             for (uint32_t r = 0; r < 16; r++) out[p] += key[(r % QUERIES * step + p - i) * 16 + r];
@@ -160,11 +161,29 @@ static void all_byte_panels(const leann_kernels *t, const shared *s, leann_list 
     for (int i = 0; i < QUERIES; i++) cut[i] = INT32_MAX;
     for (uint32_t i = 0, step = l.ids ? 1 : l.n; i < l.n; i += step) {
         const int32_t *key = s->keys;
-        t->panels_u8((leann_panels){row_at(&l, i), s->bias, s->whole, step}, s->many8, s->whole, QUERIES, -2, cut, s->keys, pass);
+        t->panels_u8((leann_panels){row_at(&l, i), s->bias, NULL, NULL, s->whole, step}, s->many8, s->whole, QUERIES, -2, cut, s->keys,
+                     pass);
         for (uint32_t p = i; p < i + step; p++) {
             uint32_t all = 0;
             for (uint32_t r = 0; r < 16; r++) all += (uint32_t)key[(r % QUERIES * step + p - i) * 16 + r];
             out[p] = (float)all;
+        }
+    }
+}
+
+/* Start and bias are zeros, scale and alpha 1, so that every table rounds a sum once. */
+static void all_code_panels(const leann_kernels *t, const shared *s, leann_list l, float *out)
+{
+    float cut[QUERIES], alpha[QUERIES];
+    uint16_t pass[QUERIES * MOST_ROWS];
+    for (int i = 0; i < QUERIES; i++) cut[i] = INFINITY, alpha[i] = 1;
+    for (uint32_t i = 0, step = l.ids ? 1 : l.n; i < l.n; i += step) {
+        const float *key = s->keys;
+        t->panels_i8((leann_panels){row_at(&l, i), s->bias, s->ones, s->bias, s->whole, step}, (const uint8_t *)s->many8, s->whole, QUERIES,
+                     alpha, cut, s->keys, pass);
+        for (uint32_t p = i; p < i + step; p++) {
+            out[p] = 0;
+            for (uint32_t r = 0; r < 16; r++) out[p] += key[(r % QUERIES * step + p - i) * 16 + r];
         }
     }
 }
@@ -214,6 +233,7 @@ static const kernel kernels[] = {
     {"f32_from_f16", HALVES, f32_from_f16, 0, 0, 4},
     {"f32_from_u8", BYTES, f32_from_u8, 0, 0, 4},
     {"panels_u8", BYTE_PANELS, all_byte_panels, 2 * 16 * QUERIES, 0, 0},
+    {"panels_i8", BYTE_PANELS, all_code_panels, 2 * 16 * QUERIES, 0, 0},
     {"l2_u8", BYTES, l2_u8, 3, 0, 0},
     {"ip_u8", BYTES, ip_u8, 2, 0, 0},
     {"l2_u8_list", BYTES, l2_u8_list, 3, 0, 0},
@@ -402,7 +422,7 @@ static leann_status measure(const bench *b, const kernel *k, leann_kernel_report
     const leann_kernels *tables[TABLES];
     size_t count = 0;
     for (size_t t = 0; t < b->count; t++) /* those that have it: kernels.h names the one that may be missing */
-        if ((k->call != fastscan8 || b->tables[t]->fastscan8) && (k->call != all_byte_panels || b->tables[t]->panels_u8))
+        if ((k->call != fastscan8 || b->tables[t]->fastscan8) && (k->type != BYTE_PANELS || b->tables[t]->panels_u8))
             tables[count++] = b->tables[t];
     size_t repeats = b->options->repeats, bytes = row_bytes(k, &b->s), rows = b->options->memory_bytes / bytes;
     uint32_t fit = bytes * LIST < CACHED_BYTES ? LIST : bytes * 4 < CACHED_BYTES ? (uint32_t)(CACHED_BYTES / bytes) : 4;
@@ -464,6 +484,7 @@ static leann_status prepare(bench *b)
     s->many = leann_alloc(b->ctx, QUERIES * s->d, sizeof *s->many);
     s->many8 = leann_alloc(b->ctx, QUERIES, s->whole);
     s->bias = leann_alloc(b->ctx, MOST_ROWS * 16, sizeof(float));
+    s->ones = leann_alloc(b->ctx, MOST_ROWS * 16, sizeof *s->ones);
     s->keys = leann_alloc(b->ctx, QUERIES * MOST_ROWS * 16, sizeof(float));
     s->width = s->d < 8 ? s->d : 8;
     s->codes = leann_alloc(b->ctx, s->m, 1);
@@ -475,6 +496,7 @@ static leann_status prepare(bench *b)
     b->places = leann_alloc(b->ctx, LIST + RANDOM_LISTS * LIST, sizeof *b->places);
     b->samples = leann_alloc(b->ctx, TABLES * (size_t)b->options->repeats, sizeof *b->samples);
     if (leann_ctx_status(b->ctx)) return leann_ctx_status(b->ctx);
+    for (size_t i = 0; i < MOST_ROWS * 16; i++) s->ones[i] = 1;
     for (size_t j = 0; j < s->d; j++) {
         s->q[j] = (float)(leann_rng_u32(&rng) >> 8) * 0x1p-24F;
         s->scale[j] = (float)(leann_rng_u32(&rng) >> 8) * 0x1p-24F;
@@ -505,6 +527,7 @@ static void bench_free(bench *b)
     leann_free(b->s.many);
     leann_free(b->s.many8);
     leann_free(b->s.bias);
+    leann_free(b->s.ones);
     leann_free(b->s.keys);
     leann_free((void *)(uintptr_t)b->s.book.column);
     leann_free((void *)(uintptr_t)b->s.book.norm);

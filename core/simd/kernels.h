@@ -25,6 +25,8 @@ typedef struct { /* k centroids of d components by columns: component t of centr
 typedef struct { /* rows by 16 and by columns: component t of row r of panel p is element (p * d + t) * 16 + r of column. Bytes: four
                   * components together, byte 4 * r + t % 4 of 64 from (p * d + t - t % 4) * 16 on; d a multiple of 4 */
     const void *column, *bias; /* bias (panels, 16), of the type of the keys */
+    const float *scale;        /* (panels, 16), for panels_i8 alone, and start too */
+    const int32_t *start;
     size_t d, panels;
 } leann_panels;
 
@@ -73,10 +75,13 @@ typedef struct {
     void (*codebook_below)(leann_codebook book, const float *x, size_t stride, size_t n, const float *cut, uint64_t *out);
     /* Products: n queries, stride components apart, by rows in panels; a key is bias + alpha <q, x>. pass (n, panels) out: bit r for a key
      * of row r that is not above cut (n); key (n, panels, 16): those of the panels that have such a bit. u8: rows are bytes, queries
-     * signed, all sums modulo 2^32; NULL where converting to floats is no slower. */
+     * signed, all sums modulo 2^32; i8: rows are signed, queries bytes, and the key is bias + alpha (n) scale (start + <q, x>) with the
+     * sum in parentheses modulo 2^32; both NULL where converting to floats is no slower. */
     void (*panels_f32)(leann_panels rows, const float *q, size_t stride, size_t n, float alpha, const float *cut, float *key,
                        uint16_t *pass);
     void (*panels_u8)(leann_panels rows, const int8_t *q, size_t stride, size_t n, int32_t alpha, const int32_t *cut, int32_t *key,
+                      uint16_t *pass);
+    void (*panels_i8)(leann_panels rows, const uint8_t *q, size_t stride, size_t n, const float *alpha, const float *cut, float *key,
                       uint16_t *pass);
     /* Codes of 1, 2 and 4 bits against a query of whole numbers, component j = 256 high[j] + low[j]; d a multiple of 32, at most 65536.
      * With bytes = d bits / 8, component j of a code is the j / bytes-th group of bits, from the lowest, of byte j % bytes. out: the exact

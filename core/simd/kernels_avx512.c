@@ -503,6 +503,7 @@ const leann_kernels leann_kernels_avx512 = {
     .codebook_table = leann_codebook_table_avx512,
     .panels_f32 = leann_panels_f32_avx512,
     .panels_u8 = leann_panels_u8_avx512,
+    .panels_i8 = leann_panels_i8_avx512,
     .codebook_nearest = leann_codebook_nearest_avx512,
     .codebook_below = leann_codebook_below_avx512,
     .ip_i16_u1_list = leann_ip_i16_u1_list_avx512,

@@ -261,6 +261,7 @@ const leann_kernels leann_kernels_scalar = {
     .codebook_table = leann_codebook_table_scalar,
     .panels_f32 = leann_panels_f32_scalar,
     .panels_u8 = leann_panels_u8_scalar,
+    .panels_i8 = leann_panels_i8_scalar,
     .codebook_nearest = leann_codebook_nearest_scalar,
     .codebook_below = leann_codebook_below_scalar,
     .ip_i16_u1_list = leann_ip_i16_u1_list_scalar,

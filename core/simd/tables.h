@@ -63,7 +63,9 @@ LEANN_FASTSCAN_SET(neon);
     void leann_panels_f32_##set(leann_panels rows, const float *q, size_t stride, size_t n, float alpha, const float *cut, float *key,     \
                                 uint16_t *pass);                                                                                           \
     void leann_panels_u8_##set(leann_panels rows, const int8_t *q, size_t stride, size_t n, int32_t alpha, const int32_t *cut,             \
-                               int32_t *key, uint16_t *pass) /* scalar and avx512 */
+                               int32_t *key, uint16_t *pass); /* this and the next: scalar and avx512 */                                   \
+    void leann_panels_i8_##set(leann_panels rows, const uint8_t *q, size_t stride, size_t n, const float *alpha, const float *cut,         \
+                               float *key, uint16_t *pass)
 LEANN_PANELS_SET(scalar);
 LEANN_PANELS_SET(avx2);
 LEANN_PANELS_SET(avx512);
