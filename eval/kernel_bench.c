@@ -108,6 +108,7 @@ KERNEL(sq4_ip_list, t->sq4_ip_list(s->q, l, s->d, out))
 KERNEL(adc8_list, t->adc8_list(s->table, 256, l, s->m, out))
 KERNEL(adc4_list, t->adc4_list(s->table, l, s->m, out))
 KERNEL(at_most, EACH_ROW(out[i] = (float)t->at_most(row, (uint32_t)s->d, 0.01F, s->sink))) /* one in a hundred */
+KERNEL(at_most_u16, EACH_ROW(out[i] = (float)t->at_most_u16(row, (uint32_t)s->d, 655, s->sink)))
 KERNEL(codebook_table,
        EACH_ROW(for (size_t j = 0; j < s->m; j++) t->codebook_table(s->book, (const float *)row + j * s->width, -2, s->sink);
                 out[i] = ((const float *)s->sink)[i]))
@@ -121,18 +122,20 @@ KERNEL(f32_from_f16, EACH_ROW(t->f32_from_f16(row, s->sink, s->d); out[i] = 0))
 KERNEL(f16_from_f32, EACH_ROW(t->f16_from_f32(row, s->sink, s->d); out[i] = 0))
 KERNEL(crc32c, EACH_ROW(out[i] = (float)t->crc32c(0, row, s->d)))
 
-/* A block's result is all of its sums together, which a float holds exactly. */
-static void scan_blocks(void (*scan)(const uint8_t *, const uint8_t *, size_t, size_t, uint16_t *), size_t lanes, const shared *s,
-                        leann_list l, float *out)
+/* Each block for QUERIES queries with one table; its result is all of the sums of one of them together, which a float holds exactly. */
+static void scan_blocks(void (*scan)(const uint8_t *const *, size_t, const uint8_t *, size_t, size_t, uint16_t *const *), size_t lanes,
+                        const shared *s, leann_list l, float *out)
 {
-    uint16_t sum[MOST_ROWS * 64];
-    if (l.ids)
-        for (uint32_t i = 0; i < l.n; i++) scan(s->lut, row_at(&l, i), s->m, 1, sum + i * lanes);
-    else
-        scan(s->lut, row_at(&l, 0), s->m, l.n, sum);
+    uint16_t sum[QUERIES][MOST_ROWS * 64], *sums[QUERIES];
+    const uint8_t *lut[QUERIES];
+    for (int q = 0; q < QUERIES; q++) lut[q] = s->lut;
+    for (uint32_t i = 0, step = l.ids ? 1 : l.n; i < l.n; i += step) {
+        for (int q = 0; q < QUERIES; q++) sums[q] = sum[q] + i * lanes;
+        scan(lut, QUERIES, row_at(&l, i), s->m, step, sums);
+    }
     for (uint32_t i = 0; i < l.n; i++) {
         uint32_t all = 0;
-        for (size_t v = 0; v < lanes; v++) all += sum[i * lanes + v];
+        for (size_t v = 0; v < lanes; v++) all += sum[i % QUERIES][i * lanes + v];
         out[i] = (float)all;
     }
 }
@@ -251,8 +254,9 @@ static const kernel kernels[] = {
     {"ip_i16_u1_list", PLANES1, ip_i16_u1_list, 2, 0, 0},
     {"ip_i16_u2_list", PLANES2, ip_i16_u2_list, 2, 0, 0},
     {"ip_i16_u4_list", PLANES4, ip_i16_u4_list, 2, 0, 0},
-    {"fastscan", BLOCKS4, fastscan, 32, 0, 0},
-    {"fastscan8", BLOCKS8, fastscan8, 64, 0, 0},
+    {"fastscan", BLOCKS4, fastscan, 32 * QUERIES, 0, 0},
+    {"fastscan8", BLOCKS8, fastscan8, 64 * QUERIES, 0, 0},
+    {"at_most_u16", HALVES, at_most_u16, 1, 0, 0},
     {"crc32c", BYTES, crc32c, 0, 0, 0},
 };
 enum { KERNELS = sizeof kernels / sizeof *kernels };

@@ -59,14 +59,16 @@ typedef struct {
     /* ADC look-ups: sum over j < m of table[j * k + code[j]]; codes of one byte, k <= 256; and two codes a byte, k = 16. */
     void (*adc8_list)(const float *table, size_t k, leann_list rows, size_t m, float *out);
     void (*adc4_list)(const float *table, leann_list rows, size_t m, float *out);
-    /* Fast scan, sums modulo 2^16: who wants the sums themselves keeps the columns' largest entries within 65535 together. Blocks lie
-     * side by side and are not prefetched. 4 bits: block (blocks, m, 16), byte i of column j holds the code of vector i in its low half,
-     * of vector i + 16 in its high half; out (blocks, 32): the sum over j < m of lut[16 * j + code]. 8 bits: block (blocks, m, 64), byte
-     * i of column j the code of vector i; out (blocks, 64): the sum of lut[256 * j + code]; NULL where adc8_list is no slower. */
-    void (*fastscan)(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
-    void (*fastscan8)(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
+    /* Fast scan for n queries, each with a table lut and sums out of its own, modulo 2^16: who wants the sums themselves keeps the columns'
+     * largest entries within 65535 together. Blocks lie side by side and are not prefetched. 4 bits: block (blocks, m, 16), byte i of
+     * column j holds the code of vector i in its low half, of vector i + 16 in its high half; out (blocks, 32): the sum over j < m of
+     * lut[16 * j + code]. 8 bits: block (blocks, m, 64), byte i of column j the code of vector i; out (blocks, 64): the sum of
+     * lut[256 * j + code]; NULL where adc8_list is no slower. */
+    void (*fastscan)(const uint8_t *const *lut, size_t n, const uint8_t *block, size_t m, size_t blocks, uint16_t *const *out);
+    void (*fastscan8)(const uint8_t *const *lut, size_t n, const uint8_t *block, size_t m, size_t blocks, uint16_t *const *out);
     /* Those i < n, ascending, with key[i] not above cut (NaN is not): index (n) out; returns how many. Made for few among many. */
     uint32_t (*at_most)(const float *key, uint32_t n, float cut, uint32_t *index);
+    uint32_t (*at_most_u16)(const uint16_t *key, uint32_t n, uint16_t cut, uint32_t *index);
     /* Small codebooks (product quantisers). table: out (k) = norm (0 where that is NULL) + alpha <x, c>. nearest: for n rows stride
      * bytes apart the centroid of least norm - 2 <x, c>, the smaller one of equals, k <= 256; key NULL or (n): that least value.
      * below: bit c of out[i] (n) says that norm - 2 <x_i, c> is less than cut[i] (n), k = 64. */

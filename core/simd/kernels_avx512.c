@@ -449,6 +449,18 @@ static uint32_t at_most(const float *key, uint32_t n, float cut, uint32_t *index
     return some;
 }
 
+static uint32_t at_most_u16(const uint16_t *key, uint32_t n, uint16_t cut, uint32_t *index)
+{
+    const __m512i limit = _mm512_set1_epi16((int16_t)cut);
+    uint32_t some = 0;
+    for (uint32_t i = 0; i < n; i += 2 * CHUNK) {
+        __mmask32 there = n - i < 2 * CHUNK ? (1u << (n - i)) - 1 : UINT32_MAX;
+        uint32_t mask = _mm512_mask_cmple_epu16_mask(there, _mm512_maskz_loadu_epi16(there, key + i), limit);
+        for (; mask; mask &= mask - 1) index[some++] = i + (uint32_t)__builtin_ctz(mask);
+    }
+    return some;
+}
+
 /* ---- conversions */
 
 static void f32_from_u8(const uint8_t *in, float *out, size_t n)
@@ -500,6 +512,7 @@ const leann_kernels leann_kernels_avx512 = {
     .adc4_list = adc4_list,
     .fastscan = leann_fastscan_avx2, /* without VBMI: see kernels.c */
     .at_most = at_most,
+    .at_most_u16 = at_most_u16,
     .codebook_table = leann_codebook_table_avx512,
     .panels_f32 = leann_panels_f32_avx512,
     .panels_u8 = leann_panels_u8_avx512,

@@ -233,6 +233,16 @@ static uint32_t at_most(const float *key, uint32_t n, float cut, uint32_t *index
     return some;
 }
 
+static uint32_t at_most_u16(const uint16_t *key, uint32_t n, uint16_t cut, uint32_t *index)
+{
+    uint32_t some = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        index[some] = i;
+        some += key[i] <= cut;
+    }
+    return some;
+}
+
 const leann_kernels leann_kernels_scalar = {
     .name = "scalar",
     .l2_f32 = l2_f32,
@@ -258,6 +268,7 @@ const leann_kernels leann_kernels_scalar = {
     .fastscan = leann_fastscan_scalar,
     .fastscan8 = leann_fastscan8_scalar,
     .at_most = at_most,
+    .at_most_u16 = at_most_u16,
     .codebook_table = leann_codebook_table_scalar,
     .panels_f32 = leann_panels_f32_scalar,
     .panels_u8 = leann_panels_u8_scalar,

@@ -51,8 +51,9 @@ LEANN_RABITQ_SET(neon);
 
 /* fastscan_<set>.c */
 #define LEANN_FASTSCAN_SET(set)                                                                                                            \
-    void leann_fastscan_##set(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);                           \
-    void leann_fastscan8_##set(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out) /* scalar and vbmi */
+    void leann_fastscan_##set(const uint8_t *const *lut, size_t n, const uint8_t *block, size_t m, size_t blocks, uint16_t *const *out);   \
+    void leann_fastscan8_##set(const uint8_t *const *lut, size_t n, const uint8_t *block, size_t m, size_t blocks,                         \
+                               uint16_t *const *out) /* scalar and vbmi */
 LEANN_FASTSCAN_SET(scalar);
 LEANN_FASTSCAN_SET(avx2);
 LEANN_FASTSCAN_SET(vbmi);

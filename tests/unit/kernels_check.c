@@ -448,29 +448,35 @@ static bool bytes(const leann_kernels *t, char *why)
 
 /* ---- fast scans: packed codes, against plain sums modulo 2^16 */
 
-/* n codes of m columns of 4 or 8 bits; kind of table: any bytes, the largest, the least and the largest. */
+/* n codes of m columns of 4 or 8 bits, six queries; kind of table: any bytes, the largest, the least and the largest. */
 static bool fastscan_fails(const leann_kernels *t, const data *x, size_t bits, size_t m, size_t n, int kind, char *why)
 {
+    enum { QUERIES = 6 };
     size_t stride = (m * bits + 7) / 8 + m % 3, entries = (size_t)1 << bits, lanes = bits * 8, blocks = (n + lanes - 1) / lanes;
-    size_t bytes = blocks * m * lanes * bits / 8;
-    guarded lut_memory = guarded_new(entries * m), block_memory = guarded_new(bytes), out_memory = guarded_new(blocks * lanes * 2);
-    uint8_t *lut = (uint8_t *)lut_memory.end - entries * m, *block = (uint8_t *)block_memory.end - bytes;
-    uint8_t *code = (uint8_t *)x->rows_memory.end - n * stride;
-    uint16_t *out = (uint16_t *)(void *)out_memory.end - blocks * lanes;
+    size_t bytes = blocks * m * lanes * bits / 8, queries = 1 + m % QUERIES;
+    guarded lut_memory = guarded_new(queries * entries * m), block_memory = guarded_new(bytes);
+    guarded out_memory = guarded_new(queries * blocks * lanes * 2);
+    uint8_t *lut[QUERIES], *block = (uint8_t *)block_memory.end - bytes, *code = (uint8_t *)x->rows_memory.end - n * stride;
+    uint16_t *out[QUERIES];
     bool fails = false;
     for (size_t j = 0; j < n * stride; j++) code[j] = (uint8_t)random_bits();
-    for (size_t j = 0; j < entries * m; j++)
-        lut[j] = kind == 0 ? (uint8_t)random_bits() : kind == 1 ? 255 : (uint8_t)(random_bits() % 2 * 255);
+    for (size_t q = 0; q < queries; q++) {
+        lut[q] = (uint8_t *)lut_memory.end - (q + 1) * entries * m;
+        out[q] = (uint16_t *)(void *)out_memory.end - (q + 1) * blocks * lanes;
+        for (size_t j = 0; j < entries * m; j++)
+            lut[q][j] = kind == 0 ? (uint8_t)random_bits() : kind == 1 ? 255 : (uint8_t)(random_bits() % 2 * 255);
+    }
     (bits == 4 ? leann_fastscan_pack : leann_fastscan8_pack)(code, stride, n, m, block);
-    (bits == 4 ? t->fastscan : t->fastscan8)(lut, block, m, blocks, out);
-    for (size_t i = 0; i < blocks * lanes && !fails; i++) {
+    (bits == 4 ? t->fastscan : t->fastscan8)((const uint8_t *const *)lut, queries, block, m, blocks, out);
+    for (size_t i = 0; i < queries * blocks * lanes && !fails; i++) {
+        size_t q = i / (blocks * lanes), v = i % (blocks * lanes);
+        const uint8_t *row = code + v * stride;
         unsigned want = 0;
-        for (size_t j = 0; j < m; j++) {
-            const uint8_t *row = code + i * stride;
-            want += lut[entries * j + (i >= n ? 0 : bits == 4 ? as_nibble(row, j) : row[j])];
-        }
-        fails = out[i] != (want & 65535);
-        if (fails) snprintf(why, KERNELS_WHY, "%zu bits, m %zu, code %zu of %zu: %u, not %u", bits, m, i, n, out[i], want & 65535);
+        for (size_t j = 0; j < m; j++) want += lut[q][entries * j + (v >= n ? 0 : bits == 4 ? as_nibble(row, j) : row[j])];
+        fails = out[q][v] != (want & 65535);
+        if (fails)
+            snprintf(why, KERNELS_WHY, "%zu bits, m %zu, query %zu of %zu, code %zu of %zu: %u, not %u", bits, m, q, queries, v, n,
+                     out[q][v], want & 65535);
     }
     guarded_free(lut_memory);
     guarded_free(block_memory);
@@ -583,12 +589,23 @@ static bool selection(const leann_kernels *t, char *why)
 {
     enum { MOST = 200 };
     guarded key_memory = guarded_new(MOST * sizeof(float)), index_memory = guarded_new(MOST * sizeof(uint32_t));
+    guarded whole_memory = guarded_new(MOST * sizeof(uint16_t));
     bool fails = false;
     for (uint32_t n = 0; n <= MOST && !fails; n++)
         for (uint32_t one_in = 1; one_in < 60 && !fails; one_in = one_in * 3 + 1) {
             float *key = (float *)(void *)key_memory.end - n;
+            uint16_t *whole = (uint16_t *)(void *)whole_memory.end - n;
             uint32_t *index = (uint32_t *)(void *)index_memory.end - n, want = 0;
             for (uint32_t i = 0; i < n; i++) key[i] = random_bits() % one_in ? 5 : (float)(random_bits() % 3);
+            for (uint32_t i = 0; i < n; i++) whole[i] = key[i] > 1 ? (uint16_t)(60000 + i) : (uint16_t)(40000 * key[i]);
+            uint32_t few = t->at_most_u16(whole, n, 40000, index);
+            for (uint32_t i = 0; i < n; i++)
+                if (whole[i] <= 40000) {
+                    fails |= want >= few || index[want] != i;
+                    want++;
+                }
+            fails |= few != want || t->at_most_u16(whole, n, UINT16_MAX, index) != n;
+            want = 0;
             if (n > 20) key[n / 2] = NAN, key[n / 3] = INFINITY, key[n / 4] = -INFINITY;
             uint32_t some = t->at_most(key, n, 1, index);
             for (uint32_t i = 0; i < n; i++)
@@ -601,6 +618,7 @@ static bool selection(const leann_kernels *t, char *why)
         }
     guarded_free(key_memory);
     guarded_free(index_memory);
+    guarded_free(whole_memory);
     return !fails;
 }
 
