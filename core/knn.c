@@ -115,15 +115,18 @@ static void offer(leann_knn_hit *heap, uint32_t *count, uint32_t k, leann_knn_hi
     }
 }
 
+static size_t float_depth(const leann_knn_options *o)
+{
+    return o->queries.d;
+}
+static size_t byte_depth(const leann_knn_options *o)
+{
+    return ((size_t)o->queries.d + 3) / 4 * 4;
+}
+
 static size_t unit_of(const leann_knn *s)
 {
     return s->kind == FLOATS ? sizeof(float) : 1;
-}
-
-/* Components as narrow takes them. */
-static size_t up(size_t d)
-{
-    return (d + LANES - 1) / LANES * LANES;
 }
 
 /* ---- filter keys --------------------------------------------------------------------------------------------------------- */
@@ -180,52 +183,33 @@ static double square_of(const float *x, size_t d)
 
 /* ---- codes --------------------------------------------------------------------------------------------------------------- */
 
-/* x (wide) -> code (wide), a multiple of LANES; scale times a code is what it stands for. Squares are summed in steps, so that none of them
- * underflows. */
-static extent narrow(const float *x, size_t wide, int8_t *code, float *scale)
+/* x (d) less the centre -> code (d); scale times a code is what it stands for. Lengths come from steps, so that no square underflows. */
+static extent narrow(const leann_knn *s, const float *x, const float *centre, int8_t *code, float *scale, int32_t *sum)
 {
-    const float whole = 0x1.8p23F; /* added, leaves the nearest whole number in the lowest bits */
-    float most[LANES] = {0}, square[LANES] = {0}, miss[LANES] = {0}, largest = 0;
-    for (size_t j = 0; j < wide; j += LANES)
-        for (size_t l = 0; l < LANES; l++) most[l] = fabsf(x[j + l]) > most[l] ? fabsf(x[j + l]) : most[l];
-    for (size_t l = 0; l < LANES; l++) largest = most[l] > largest ? most[l] : largest;
-    if (largest < 1e-30F) { /* whose steps would lose digits */
-        memset(code, 0, wide);
-        *scale = 0;
-        double length = sqrt((double)wide) * (double)largest;
-        return (extent){length, length};
-    }
-    float steps = STEPS / largest;
-    *scale = largest / STEPS;
-    for (size_t j = 0; j < wide; j += LANES)
-        for (size_t l = 0; l < LANES; l++) {
-            float y = x[j + l] * steps, sum = y + whole, left = y - (sum - whole);
-            uint32_t bits;
-            memcpy(&bits, &sum, sizeof bits);
-            code[j + l] = (int8_t)(uint8_t)bits;
-            square[l] += y * y;
-            miss[l] += left * left;
-        }
-    double length_steps = 0, miss_steps = 0;
-    for (size_t l = 0; l < LANES; l++) length_steps += (double)square[l], miss_steps += (double)miss[l];
-    return (extent){sqrt(length_steps) * (double)*scale, sqrt(miss_steps) * (double)*scale};
+    size_t d = s->options.queries.d;
+    leann_narrowed as = leann_kernels_get()->i8_from_f32(x, centre, code, d);
+    double step = (double)(*scale = as.largest / STEPS), most = sqrt((double)d) * (double)as.largest;
+    *sum = as.sum;
+    if (as.square > 0) return (extent){sqrt((double)as.square) * step, sqrt((double)as.miss) * step};
+    *scale = 0; /* too small or too large for steps */
+    return (extent){most, most};
 }
 
 /* ---- queries of a group ----------------------------------------------------------------------------------------------------- */
 
-static void take_code(leann_knn *s, uint32_t i, float *x, int8_t *code)
+static void take_code(leann_knn *s, uint32_t i, const float *x, const float *zero, int8_t *code)
 {
     asker *own = &s->asker[i];
-    size_t d = s->options.queries.d;
+    bool moved = s->options.queries.space == LEANN_L2;
     uint8_t *out = (uint8_t *)s->q + i * s->depth; /* one side of a product of bytes is unsigned: code + 128 */
-    double inner = 0;
-    if (s->options.queries.space == LEANN_L2)
-        for (size_t j = 0; j < d; j++) x[j] -= s->centre[j];
-    else
-        for (size_t j = 0; j < d; j++) inner += (double)x[j] * (double)s->centre[j];
-    own->own = narrow(x, up(d), code, &s->alpha[i]);
-    own->shift = s->options.queries.space == LEANN_L2 ? -square_of(x, d) : inner;
-    s->alpha[i] *= s->options.queries.space == LEANN_L2 ? -2 : -1;
+    int32_t sum;
+    own->own = narrow(s, x, moved ? s->centre : zero, code, &s->alpha[i], &sum);
+    s->alpha[i] *= moved ? -2 : -1;
+    own->shift = 0;
+    for (size_t j = 0; j < s->options.queries.d; j++) {
+        double a = (double)x[j], b = (double)s->centre[j];
+        own->shift += moved ? -(a - b) * (a - b) : a * b;
+    }
     for (size_t j = 0; j < s->depth; j++) out[j] = (uint8_t)(code[j] + 128);
 }
 
@@ -234,15 +218,16 @@ static leann_status ask_task(leann_ctx *ctx, void *arg, size_t begin, size_t end
     leann_knn *s = arg;
     leann_rows queries = s->options.queries;
     size_t mark = leann_scratch_mark(ctx), d = queries.d;
-    float *x = leann_scratch(ctx, up(d) * sizeof *x);
-    int8_t *code = leann_scratch(ctx, up(d));
-    if (!x || !code) return LEANN_ENOMEM;
-    memset(x, 0, up(d) * sizeof *x);
+    float *x = leann_scratch(ctx, d * sizeof *x), *zero = leann_scratch(ctx, d * sizeof *zero);
+    int8_t *code = leann_scratch(ctx, byte_depth(&s->options));
+    if (!x || !zero || !code) return LEANN_ENOMEM;
+    memset(zero, 0, d * sizeof *zero);
+    memset(code, 0, byte_depth(&s->options));
     for (size_t i = begin; i < end; i++) {
         leann_rows_floats(queries, s->first + (uint32_t)i, 1, x);
         double square = square_of(x, d);
         s->asker[i] = (asker){{sqrt(square), 0}, sqrt(square), queries.space == LEANN_L2 ? -square : 0};
-        if (s->kind == CODES) take_code(s, (uint32_t)i, x, code);
+        if (s->kind == CODES) take_code(s, (uint32_t)i, x, zero, code);
         if (s->kind == FLOATS) memcpy(s->q + i * d * sizeof *x, x, d * sizeof *x);
         const uint8_t *q = leann_row(queries, s->first + (uint32_t)i);
         int8_t *out = (int8_t *)s->q + i * s->depth; /* one side of a product of bytes is signed: q - 128 */
@@ -423,15 +408,16 @@ static void add_extent(extent *most, extent one)
     most->miss = fmax(most->miss, one.miss);
 }
 
-/* Row i of the part as floats, of length 1 where the space is angular; its |x|² as it was. */
-static double take_row(const leann_knn *s, uint32_t i, float *x)
+/* Row i of the part as floats, of length 1 where the space is angular: where it lies, or in x (d). */
+static const float *take_row(const leann_knn *s, uint32_t i, float *x)
 {
     size_t d = s->block.d;
+    bool unit = s->block.space == LEANN_ANGULAR;
+    if (s->block.type == LEANN_F32 && !unit) return leann_row(s->block, s->part_first + i);
     leann_rows_floats(s->block, s->part_first + i, 1, x);
-    if (s->kind == CODES && s->block.space != LEANN_ANGULAR) return 0; /* not asked for */
-    double square = square_of(x, d), scale = square > 0 ? 1 / sqrt(square) : 0;
-    for (size_t j = 0; j < d && s->block.space == LEANN_ANGULAR; j++) x[j] = (float)((double)x[j] * scale);
-    return square;
+    double square = unit ? square_of(x, d) : 1, scale = square > 0 ? 1 / sqrt(square) : 0;
+    for (size_t j = 0; j < d && unit; j++) x[j] = (float)((double)x[j] * scale);
+    return x;
 }
 
 /* Rows of panel p as floats. x: (d) */
@@ -440,13 +426,15 @@ static void pack_floats(leann_knn *s, uint32_t p, float *x)
     size_t d = s->depth;
     uint32_t first = p * ROWS;
     float *column = (float *)(void *)s->column + p * d * ROWS, *bias = (float *)s->bias + first;
-    s->extent[p] = (extent){0, 0};
+    memset(column, 0, d * ROWS * sizeof *column);
     for (uint32_t r = 0; r < ROWS; r++) {
-        double square = first + r < s->part_n ? take_row(s, first + r, x) : INFINITY;
-        bool there = first + r < s->part_n;
-        bias[r] = !there ? INFINITY : s->block.space == LEANN_L2 ? (float)square : 0;
-        if (there) add_extent(&s->extent[p], (extent){sqrt(square), 0});
-        for (size_t j = 0; j < d; j++) column[j * ROWS + r] = there ? x[j] : 0;
+        bias[r] = INFINITY;
+        if (first + r >= s->part_n) continue;
+        const float *row = take_row(s, first + r, x);
+        double square = square_of(row, d);
+        add_extent(&s->extent[p], (extent){sqrt(square), 0});
+        bias[r] = s->block.space == LEANN_L2 ? (float)square : 0;
+        for (size_t j = 0; j < d; j++) column[j * ROWS + r] = row[j];
     }
 }
 
@@ -461,8 +449,8 @@ static leann_status find_centre(leann_ctx *ctx, leann_knn *s)
     memset(sum, 0, d * sizeof *sum);
     s->part_first = 0;
     for (uint32_t i = 0; i < n; i++) {
-        take_row(s, (uint32_t)((uint64_t)i * s->block.n / n), x);
-        for (size_t j = 0; j < d; j++) sum[j] += (double)x[j];
+        const float *row = take_row(s, (uint32_t)((uint64_t)i * s->block.n / n), x);
+        for (size_t j = 0; j < d; j++) sum[j] += (double)row[j];
     }
     for (size_t j = 0; j < d; j++) s->centre[j] = (float)(sum[j] / n);
     s->off = sqrt(square_of(s->centre, d));
@@ -470,28 +458,23 @@ static leann_status find_centre(leann_ctx *ctx, leann_knn *s)
     return LEANN_OK;
 }
 
-/* As codes; the product with a query's code + 128 begins with -128 times their sum. x, code: (up(d)) */
+/* As codes; the product with a query's code + 128 begins with -128 times their sum. x: (d), code: (depth) */
 static void pack_codes(leann_knn *s, uint32_t p, float *x, int8_t *code)
 {
-    size_t d = s->block.d;
     uint32_t first = p * ROWS;
     char *column = s->column + p * s->depth * ROWS;
-    float *bias = (float *)s->bias + first;
-    s->extent[p] = (extent){0, 0};
-    memset(x, 0, up(d) * sizeof *x);
-    memset(code, 0, up(d));
+    float *bias = (float *)s->bias + first, *scale = s->scale + first;
+    int32_t *start = s->start + first, sum;
+    memset(column, 0, s->depth * ROWS);
     for (uint32_t r = 0; r < ROWS; r++) {
         bias[r] = INFINITY;
-        s->scale[first + r] = 0;
-        s->start[first + r] = 0;
-        if (first + r < s->part_n) {
-            take_row(s, first + r, x);
-            for (size_t j = 0; j < d; j++) x[j] -= s->centre[j];
-            extent one = narrow(x, up(d), code, &s->scale[first + r]);
-            add_extent(&s->extent[p], one);
-            bias[r] = s->block.space == LEANN_L2 ? (float)(one.length * one.length) : 0;
-            for (size_t j = 0; j < s->depth; j++) s->start[first + r] -= 128 * code[j];
-        }
+        scale[r] = 0;
+        start[r] = 0;
+        if (first + r >= s->part_n) continue;
+        extent one = narrow(s, take_row(s, first + r, x), s->centre, code, &scale[r], &sum);
+        add_extent(&s->extent[p], one);
+        bias[r] = s->block.space == LEANN_L2 ? (float)(one.length * one.length) : 0;
+        start[r] = -128 * sum;
         for (size_t j = 0; j < s->depth; j += 4) memcpy(column + j * ROWS + 4 * r, code + j, 4);
     }
 }
@@ -504,7 +487,6 @@ static void pack_bytes(leann_knn *s, uint32_t p)
     uint32_t first = p * ROWS;
     uint8_t *column = (uint8_t *)s->column + p * s->depth * ROWS;
     int32_t *bias = (int32_t *)s->bias + first;
-    s->extent[p] = (extent){0, 0};
     memset(column, 0, s->depth * ROWS);
     for (uint32_t r = 0; r < ROWS; r++) {
         bias[r] = INT32_MAX;
@@ -522,11 +504,13 @@ static void pack_bytes(leann_knn *s, uint32_t p)
 static leann_status pack_task(leann_ctx *ctx, void *arg, size_t begin, size_t end)
 {
     leann_knn *s = arg;
-    size_t mark = leann_scratch_mark(ctx), wide = up(s->block.d);
-    float *x = leann_scratch(ctx, wide * sizeof *x);
-    int8_t *code = leann_scratch(ctx, wide);
+    size_t mark = leann_scratch_mark(ctx), depth = byte_depth(&s->options);
+    float *x = leann_scratch(ctx, s->block.d * sizeof *x);
+    int8_t *code = leann_scratch(ctx, depth);
     if (!x || !code) return LEANN_ENOMEM;
+    memset(code, 0, depth);
     for (uint32_t p = (uint32_t)begin; p < end; p++) {
+        s->extent[p] = (extent){0, 0};
         if (s->kind == FLOATS) pack_floats(s, p, x);
         if (s->kind == BYTES) pack_bytes(s, p);
         if (s->kind == CODES) pack_codes(s, p, x, code);
@@ -549,15 +533,6 @@ static uint32_t part_rows(const leann_knn_options *o, size_t row_bytes)
     size_t most = PART_BYTES / row_bytes < MOST ? PART_BYTES / row_bytes : MOST;
     if (most > o->rows) most = o->rows + (STEP - 1);
     return (uint32_t)(most < STEP ? STEP : most / STEP * STEP);
-}
-
-static size_t float_depth(const leann_knn_options *o)
-{
-    return o->queries.d;
-}
-static size_t byte_depth(const leann_knn_options *o)
-{
-    return ((size_t)o->queries.d + 3) / 4 * 4;
 }
 
 /* A piece of memory, or, where that is NULL, its size alone. */

@@ -120,6 +120,7 @@ KERNEL(hadamard_f32, EACH_ROW(memcpy(s->sink, row, s->power * sizeof(float)); t-
 KERNEL(f32_from_u8, EACH_ROW(t->f32_from_u8(row, s->sink, s->d); out[i] = 0))
 KERNEL(f32_from_f16, EACH_ROW(t->f32_from_f16(row, s->sink, s->d); out[i] = 0))
 KERNEL(f16_from_f32, EACH_ROW(t->f16_from_f32(row, s->sink, s->d); out[i] = 0))
+KERNEL(i8_from_f32, EACH_ROW(out[i] = t->i8_from_f32(row, s->q, s->sink, s->d).largest))
 KERNEL(crc32c, EACH_ROW(out[i] = (float)t->crc32c(0, row, s->d)))
 
 /* Each block for QUERIES queries with one table; its result is all of the sums of one of them together, which a float holds exactly. */
@@ -233,6 +234,7 @@ static const kernel kernels[] = {
     {"hadamard_f32", FLOATS, hadamard_f32, 10, 0, 0},
     {"codebook_below", FLOATS, codebook_below, 128, 4, 0},
     {"f16_from_f32", FLOATS, f16_from_f32, 0, 0, 2},
+    {"i8_from_f32", FLOATS, i8_from_f32, 0, 0, 1},
     {"f32_from_f16", HALVES, f32_from_f16, 0, 0, 4},
     {"f32_from_u8", BYTES, f32_from_u8, 0, 0, 4},
     {"panels_u8", BYTE_PANELS, all_byte_panels, 2 * 16 * QUERIES, 0, 0},
@@ -426,7 +428,8 @@ static leann_status measure(const bench *b, const kernel *k, leann_kernel_report
     const leann_kernels *tables[TABLES];
     size_t count = 0;
     for (size_t t = 0; t < b->count; t++) /* those that have it: kernels.h names the one that may be missing */
-        if ((k->call != fastscan8 || b->tables[t]->fastscan8) && (k->type != BYTE_PANELS || b->tables[t]->panels_u8))
+        if ((k->call != fastscan8 || b->tables[t]->fastscan8) &&
+            ((k->type != BYTE_PANELS && k->call != i8_from_f32) || b->tables[t]->panels_u8))
             tables[count++] = b->tables[t];
     size_t repeats = b->options->repeats, bytes = row_bytes(k, &b->s), rows = b->options->memory_bytes / bytes;
     uint32_t fit = bytes * LIST < CACHED_BYTES ? LIST : bytes * 4 < CACHED_BYTES ? (uint32_t)(CACHED_BYTES / bytes) : 4;

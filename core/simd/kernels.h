@@ -30,6 +30,12 @@ typedef struct { /* rows by 16 and by columns: component t of row r of panel p i
     size_t d, panels;
 } leann_panels;
 
+typedef struct {        /* floats as bytes: code j stands for scale = largest / 127 times itself */
+    float largest;      /* magnitude */
+    float square, miss; /* in steps of scale, sums of squares: of the floats, and of what the codes leave of them */
+    int32_t sum;        /* of the codes */
+} leann_narrowed;
+
 typedef struct {
     const char *name; /* "scalar", "avx2", "avx512", "neon" */
     /* One pair. */
@@ -97,6 +103,9 @@ typedef struct {
     void (*f32_from_u8)(const uint8_t *in, float *out, size_t n);
     void (*f32_from_f16)(const uint16_t *in, float *out, size_t n);
     void (*f16_from_f32)(const float *in, uint16_t *out, size_t n); /* nearest, ties to even */
+    /* in less centre as whole numbers in [-127, 127], the nearest ones, ties to even; zeros where the largest is below 1e-30 or
+     * infinite. NULL where panels_i8 is. */
+    leann_narrowed (*i8_from_f32)(const float *in, const float *centre, int8_t *out, size_t n);
     uint32_t (*crc32c)(uint32_t crc, const void *data, size_t bytes);
 } leann_kernels;
 

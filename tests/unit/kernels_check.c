@@ -583,6 +583,42 @@ static bool panels(const leann_kernels *t, char *why)
     return !fails;
 }
 
+/* Codes are the nearest, of any count and scale; sums of squares are those of the steps. */
+static bool narrowing_bytes(const leann_kernels *t, char *why)
+{
+    enum { MOST = 150 };
+    static const float scales[] = {1, 1e-20F, 1e20F, 1e-35F};
+    bool fails = false;
+    for (size_t n = 1; n <= MOST && t->i8_from_f32 && !fails; n++)
+        for (size_t c = 0; c < sizeof scales / sizeof *scales && !fails; c++) {
+            guarded in_memory = guarded_new(n * sizeof(float)), centre_memory = guarded_new(n * sizeof(float)), out_memory = guarded_new(n);
+            float *in = (float *)(void *)in_memory.end - n, *centre = (float *)(void *)centre_memory.end - n, largest = 0;
+            int8_t *out = (int8_t *)out_memory.end - n;
+            double square = 0, miss = 0;
+            int32_t sum = 0;
+            for (size_t j = 0; j < n; j++) {
+                in[j] = random_float(false) * scales[c], centre[j] = random_float(false) * scales[c];
+                largest = fmaxf(largest, fabsf(in[j] - centre[j]));
+            }
+            leann_narrowed got = t->i8_from_f32(in, centre, out, n);
+            float steps = largest < 1e-30F ? 0 : 127 / largest;
+            for (size_t j = 0; j < n; j++) {
+                float x = (in[j] - centre[j]) * steps;
+                fails |= out[j] != lrintf(x);
+                square += (double)x * (double)x;
+                miss += (double)(x - rintf(x)) * (double)(x - rintf(x));
+                sum += out[j];
+            }
+            fails |= got.largest != largest || got.sum != sum || fabs((double)got.square - square) > 1e-5 * square ||
+                     fabs((double)got.miss - miss) > 1e-5 * miss;
+            if (fails) snprintf(why, KERNELS_WHY, "i8_from_f32 of %zu at %g", n, (double)scales[c]);
+            guarded_free(in_memory);
+            guarded_free(centre_memory);
+            guarded_free(out_memory);
+        }
+    return !fails;
+}
+
 /* ---- selection */
 
 static bool selection(const leann_kernels *t, char *why)
@@ -917,6 +953,7 @@ const kernels_check kernels_checks[] = {
     {"bytes", bytes},
     {"fast scans", fastscans},
     {"panels", panels},
+    {"narrowing to bytes", narrowing_bytes},
     {"selection", selection},
     {"codebooks", codebooks},
     {"small codes", small_codes},
