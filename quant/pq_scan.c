@@ -23,7 +23,7 @@
 #include <float.h>
 #include <math.h>
 
-enum { RUN = 2048, CODES8 = 64, CODES4 = 32, GROUP = 8 }; /* rows at a time; codes a block; queries at a time */
+enum { RUN = 2048, CODES8 = 64, CODES4 = 32, GROUP = 8, LINE = 64 }; /* rows at a time; codes a block; queries at a time */
 
 typedef struct {
     leann_scorer scorer;
@@ -110,43 +110,67 @@ static void score_run(pq_scorer *self, leann_span run, float cut, float *key)
     for (uint32_t i = 0; i < some; i++) key[again[i] - run.first] = exact[i];
 }
 
+/* The least number that at least k of n sums are not above; k <= n. Halving a range counts without branches, 16 times. */
+static uint16_t kth_sum(const uint16_t *sum, uint32_t n, uint32_t k)
+{
+    uint32_t low = 0, high = UINT16_MAX;
+    while (low < high) {
+        uint16_t middle = (uint16_t)((low + high) / 2), count = 0;
+        for (uint32_t i = 0; i < n; i++) count = (uint16_t)(count + (sum[i] <= middle));
+        if (count >= k)
+            high = middle;
+        else
+            low = middle + 1U;
+    }
+    return (uint16_t)high;
+}
+
 /* What the keys of the k rows of least sums are below, and a key that is cut off at 0 is not: a cut where there is none yet. */
 static float first_cut(const pq_scorer *self, const uint16_t *sum, uint32_t n, uint32_t k, float rest)
 {
-    uint64_t order[RUN];
     if (n < k) return INFINITY;
-    for (uint32_t i = 0; i < n; i++) order[i] = sum[i];
-    float steps = (float)leann_select_smallest(order, n, k) + (float)self->book->m + 1, cut = self->least + rest + self->step * steps;
+    float steps = (float)kth_sum(sum, n, k) + (float)self->book->m + 1, cut = self->least + rest + self->step * steps;
     cut += slack_of(self, rest, cut);
     return self->codes->space == LEANN_IP || cut > 0 ? cut : 0;
 }
 
-/* Pushes the rows of a run whose sums say that they may matter. Without base and bias. */
-static void sift_run(pq_scorer *self, leann_sieve *top, leann_span run, const uint16_t *sum)
+/* The rows of a run whose sums say that they may matter to the k nearest of a query, asked for from memory. Without base and bias. */
+static uint32_t pick(const pq_scorer *self, const leann_sieve *top, leann_span run, const uint16_t *sum, uint32_t *row)
 {
     float rest = rest_of(self, run), cut = top->cut == INFINITY ? first_cut(self, sum, run.n, top->k, rest) : top->cut;
     double room = (double)cut + (double)slack_of(self, rest, cut) - (double)(self->least + rest), step = (double)self->step;
-    if (room < 0) return;
+    if (room < 0) return 0;
     uint16_t most = room < step * (UINT16_MAX - 1) ? (uint16_t)(room / step + 1) : UINT16_MAX;
-    uint32_t again[RUN], some = self->kernels->at_most_u16(sum, run.n, most, again);
-    if (some == 0) return;
-    float exact[RUN];
-    for (uint32_t i = 0; i < some; i++) again[i] += run.first;
-    look_up(self, (leann_span){run.owner, 0, some, again}, exact);
-    for (uint32_t i = 0; i < some; i++) leann_sieve_push(top, exact[i], again[i]);
+    uint32_t some = self->kernels->at_most_u16(sum, run.n, most, row);
+    for (uint32_t i = 0; i < some; i++) {
+        row[i] += run.first;
+        const char *code = (const char *)self->codes->code + row[i] * self->codes->stride;
+        for (size_t b = 0; b < self->codes->stride; b += LINE) __builtin_prefetch(code + b);
+    }
+    return some;
+}
+
+static void push_rows(pq_scorer *self, leann_sieve *top, leann_span rows)
+{
+    float key[RUN];
+    if (rows.n == 0) return;
+    look_up(self, rows, key);
+    for (uint32_t i = 0; i < rows.n; i++) leann_sieve_push(top, key[i], rows.ids[i]);
     if (top->n >= top->k + top->k / 2) leann_sieve_shrink(top); /* earlier than it would by itself: a hit costs more than it does there */
 }
 
 static void pq_sift(leann_scorer *const *scorer, leann_sieve *top, uint32_t queries, leann_span run)
 {
     run_sums sum[GROUP];
+    uint32_t row[GROUP][RUN], rows[GROUP];
     pq_scorer *const *self = (pq_scorer *const *)scorer;
     for (uint32_t i = 0; i < queries; i++) scorer[i]->dist_comps += run.n;
     for (uint32_t at = 0; at < run.n; at += RUN) {
         leann_span part = {run.owner, run.first + at, run.n - at < RUN ? run.n - at : RUN, NULL};
         for (uint32_t first = 0; first < queries; first += GROUP) {
             uint32_t n = queries - first < GROUP ? queries - first : GROUP, skip = add_up(self + first, n, part, sum);
-            for (uint32_t i = 0; i < n; i++) sift_run(self[first + i], &top[first + i], part, sum[i] + skip);
+            for (uint32_t i = 0; i < n; i++) rows[i] = pick(self[first + i], &top[first + i], part, sum[i] + skip, row[i]);
+            for (uint32_t i = 0; i < n; i++) push_rows(self[first + i], &top[first + i], (leann_span){run.owner, 0, rows[i], row[i]});
         }
     }
 }

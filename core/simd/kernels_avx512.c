@@ -453,12 +453,14 @@ static uint32_t at_most(const float *key, uint32_t n, float cut, uint32_t *index
 static uint32_t at_most_u16(const uint16_t *key, uint32_t n, uint16_t cut, uint32_t *index)
 {
     const __m512i limit = _mm512_set1_epi16((int16_t)cut);
-    uint32_t some = 0;
-    for (uint32_t i = 0; i < n; i += 2 * CHUNK) {
-        __mmask32 there = n - i < 2 * CHUNK ? (1u << (n - i)) - 1 : UINT32_MAX;
-        uint32_t mask = _mm512_mask_cmple_epu16_mask(there, _mm512_maskz_loadu_epi16(there, key + i), limit);
-        for (; mask; mask &= mask - 1) index[some++] = i + (uint32_t)__builtin_ctz(mask);
+    uint32_t some = 0, i = 0;
+    for (; n - i >= 4 * CHUNK; i += 4 * CHUNK) {
+        __mmask32 low = _mm512_cmple_epu16_mask(_mm512_loadu_si512(key + i), limit);
+        __mmask32 high = _mm512_cmple_epu16_mask(_mm512_loadu_si512(key + i + 2 * CHUNK), limit);
+        for (uint64_t mask = _mm512_kunpackd(high, low); mask; mask &= mask - 1) index[some++] = i + (uint32_t)__builtin_ctzll(mask);
     }
+    for (; i < n; i++)
+        if (key[i] <= cut) index[some++] = i;
     return some;
 }
 
