@@ -5,6 +5,7 @@
  *   all taken.
  * Differs: rows are inserted in batches against a frozen graph (linker.h), so that links do not depend on the number of threads. Levels
  *   come from a counter-based generator, by comparison with powers of 1/M, so that the size of a file is known before the build.
+ *   At the end links are added until the entry reaches every row (reach.c).
  *
  * SPDX-License-Identifier: MIT */
 #include "graphs/linker.h"
@@ -183,6 +184,7 @@ static leann_status build(leann_ctx *ctx, const leann_oracle *oracle, const void
     if (status) goto done;
     g->entry = b.entry;
     assert(b.top == g->top_level);
+    if ((status = leann_reach(ctx, oracle, g))) goto done;
 #ifndef NDEBUG
     status = leann_graph_check(ctx, g);
 #endif
@@ -217,7 +219,7 @@ static uint32_t slots(const void *params)
 extern const leann_graph_type leann_graph_hnsw;
 const leann_graph_type leann_graph_hnsw = {
     .common = {.name = "hnsw",
-               .revision = 1,
+               .revision = 2,
                .about = "hierarchical navigable small world graph, as hnswlib links it",
                .source = "Malkov & Yashunin 2018, Algorithms 1, 2, 4 and 5",
                .params = table,

@@ -47,4 +47,10 @@ void leann_linker_put(const leann_linker *linker, uint32_t node, uint32_t level,
  *   threads in parallel over targets; the links do not depend on how many */
 leann_status leann_linker_back(leann_ctx *ctx, leann_linker *linker, uint32_t level, const uint32_t *sources, uint32_t n);
 
+/* Adds links until a walk on level 0 can come from the entry to every node. See reach.c.
+ *   errors  ENOMEM
+ *   threads one; the same links for any number that built the graph
+ *   source  Fu et al. 2019 (NSG), Algorithm 2 */
+leann_status leann_reach(leann_ctx *ctx, const leann_oracle *oracle, leann_graph *graph);
+
 #endif

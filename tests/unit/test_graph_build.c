@@ -191,6 +191,36 @@ static void few_and_equal_rows(void **state)
     leann_ctx_free(ctx);
 }
 
+/* Tight clusters far apart: pruning alone leaves some 20 of these rows where no walk comes. */
+static void reaches_every_node(void **state)
+{
+    (void)state;
+    enum { N = 1500, D = 24, ROWS = 100 };
+    leann_ctx *ctx = leann_ctx_new(1, 2);
+    data set = data_new(ctx, N, D, false);
+    for (uint32_t i = 0; i < N; i++)
+        for (uint32_t j = 0; j < D; j++) {
+            leann_rng centre = leann_rng_at(4, "centre", (uint64_t)(i / ROWS) * D + j);
+            set.x[i * D + j] = 0.001F * set.x[i * D + j] + (float)leann_rng_normal(&centre);
+        }
+    static const char *const few[] = {"{hnsw: {M: 4, ef_construction: 20}}", "{vamana: {degree: 8, build_window: 20}}"};
+    for (size_t kind = 0; kind < 2; kind++) {
+        leann_graph *g = make(ctx, &set, few[kind]);
+        uint32_t queue[N], end = 0;
+        bool met[N] = {false};
+        met[queue[end++] = g->entry] = true;
+        for (uint32_t at = 0; at < end; at++) {
+            const uint32_t *list = leann_graph_list(g, queue[at]);
+            for (uint32_t i = 1; i <= list[0]; i++)
+                if (!met[list[i]]) met[queue[end++] = list[i]] = true;
+        }
+        assert_int_equal(end, N);
+        leann_graph_free(g);
+    }
+    data_free(&set);
+    leann_ctx_free(ctx);
+}
+
 static void shorthand_and_prediction(void **state)
 {
     (void)state;
@@ -248,7 +278,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_what_the_scan_finds), cmocka_unit_test(same_links_for_any_threads), cmocka_unit_test(prunes_as_the_textbook),
-        cmocka_unit_test(few_and_equal_rows),        cmocka_unit_test(shorthand_and_prediction),   cmocka_unit_test(stops_when_cancelled),
+        cmocka_unit_test(few_and_equal_rows),        cmocka_unit_test(shorthand_and_prediction),   cmocka_unit_test(reaches_every_node),
+        cmocka_unit_test(stops_when_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
