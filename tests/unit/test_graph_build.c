@@ -221,6 +221,43 @@ static void reaches_every_node(void **state)
     leann_ctx_free(ctx);
 }
 
+/* 10,000 rows and more are judged by codes of 8 bits where these will do: by whole numbers nothing changes, by others next to nothing, and
+ * where a far row makes codes coarse, rows are judged themselves. */
+static void judged_by_codes(void **state)
+{
+    (void)state;
+    enum { N = 10000, D = 5, WHOLE, FINE, COARSE };
+    static const char *const words[][2] = {
+        {"{hnsw: {M: 4, ef_construction: 20}}", "{hnsw: {M: 4, ef_construction: 20, judge: rows}}"},
+        {"{vamana: {degree: 8, build_window: 20, passes: 1}}", "{vamana: {degree: 8, build_window: 20, passes: 1, judge: rows}}"}};
+    leann_ctx *ctx = leann_ctx_new(1, 1), *three = leann_ctx_new(1, 3);
+    data set = data_new(ctx, N, D, false);
+    for (int kind = WHOLE; kind <= COARSE; kind++) {
+        if (kind == WHOLE)
+            for (size_t i = 0; i < (size_t)N * D; i++) set.x[i] = rintf(25 * set.x[i]);
+        for (size_t i = 0; kind == FINE && i < (size_t)N * D; i++) set.x[i] += 1e-3f * (float)(i % 7);
+        if (kind == COARSE) set.x[0] = 1e6f;
+        for (int w = 0; w < 2; w++) {
+            leann_ctx_facts_clear(ctx);
+            leann_graph *rows = make(ctx, &set, words[w][1]);
+            assert_int_equal(leann_ctx_facts(ctx), 0);
+            leann_graph *codes = make(ctx, &set, words[w][0]), *again = make(three, &set, words[w][0]);
+            double share = 0;
+            if (leann_ctx_facts(ctx) > 0) assert_string_equal(leann_ctx_fact_at(ctx, 0, &share), "links_by_codes");
+            assert_true(kind == COARSE ? share == 0 : kind == WHOLE ? share == 1 : share >= 0.9);
+            size_t bytes = (size_t)N * (1 + rows->slots) * sizeof *rows->links;
+            assert_memory_equal(codes->links, again->links, bytes);
+            assert_int_equal(memcmp(codes->links, rows->links, bytes) == 0, kind != FINE);
+            leann_graph_free(rows);
+            leann_graph_free(codes);
+            leann_graph_free(again);
+        }
+    }
+    data_free(&set);
+    leann_ctx_free(three);
+    leann_ctx_free(ctx);
+}
+
 static void shorthand_and_prediction(void **state)
 {
     (void)state;
@@ -277,9 +314,10 @@ static void stops_when_cancelled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_what_the_scan_finds), cmocka_unit_test(same_links_for_any_threads), cmocka_unit_test(prunes_as_the_textbook),
-        cmocka_unit_test(few_and_equal_rows),        cmocka_unit_test(shorthand_and_prediction),   cmocka_unit_test(reaches_every_node),
-        cmocka_unit_test(stops_when_cancelled),
+        cmocka_unit_test(finds_what_the_scan_finds), cmocka_unit_test(same_links_for_any_threads),
+        cmocka_unit_test(prunes_as_the_textbook),    cmocka_unit_test(few_and_equal_rows),
+        cmocka_unit_test(judged_by_codes),           cmocka_unit_test(shorthand_and_prediction),
+        cmocka_unit_test(reaches_every_node),        cmocka_unit_test(stops_when_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
