@@ -59,10 +59,14 @@ typedef struct {
 
 /* One query against one resident store; lives in a context's scratch; cannot fail. */
 typedef struct leann_scorer leann_scorer;
+struct leann_sieve; /* core/sieve.h */
 struct leann_scorer {
     /* key (span.n) out. cut: keys that are certainly above it may come back as any value above it. low: NULL or (span.n) out. */
     void (*score)(leann_scorer *self, leann_span span, float cut, float *key, float *low);
     void (*prefetch)(const leann_scorer *self, leann_span span); /* the span may be scored soon; may be NULL */
+    /* NULL, or: pushes those rows of a run that may be among the k nearest of a query, with their keys, into its sieve; of several
+     * queries at once, whose scorers are of one kind over one store, and whose sieves are for one k. */
+    void (*sift)(leann_scorer *const *self, struct leann_sieve *top, uint32_t queries, leann_span run);
     bool whole_lists; /* codes lie beside the lists: give it owner spans and drop visited ones after */
     bool has_low;     /* low <= true key at a stated confidence */
     uint64_t dist_comps;

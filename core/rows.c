@@ -358,7 +358,7 @@ leann_scorer *leann_rows_scorer(leann_ctx *ctx, leann_rows rows, const float *q)
         for (uint32_t j = 0; j < rows.d; j++) bytes[j] = (uint8_t)q[j];
     }
     if (rows.type == LEANN_I8 && !(wide = leann_scratch(ctx, rows.d * sizeof *wide))) return NULL;
-    *s = (row_scorer){{score, prefetch, false, false, 0}, rows, leann_kernels_get(), copy, wide, bytes};
+    *s = (row_scorer){{.score = score, .prefetch = prefetch}, rows, leann_kernels_get(), copy, wide, bytes};
     return &s->common;
 }
 

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-typedef struct {
+typedef struct leann_sieve {
     uint64_t *hit; /* (room) an order-preserving image of the key above the id */
     uint32_t k, n, room;
     float cut; /* nothing above it is among the k smallest; +INFINITY at first: what a scorer may stop at */

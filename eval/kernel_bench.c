@@ -55,6 +55,7 @@ typedef struct { /* the sides that all rows share */
     float *many;         /* (QUERIES, d) */
     int8_t *many8;       /* (QUERIES, whole) */
     void *bias, *keys;   /* (MOST_ROWS, 16) zeros; (QUERIES, MOST_ROWS, 16) */
+    float *ones;         /* (MOST_ROWS, 16) */
     size_t d, m, width;
     size_t whole, power; /* d up to a multiple of 32; down to a power of two */
 } shared;
@@ -107,6 +108,7 @@ KERNEL(sq4_ip_list, t->sq4_ip_list(s->q, l, s->d, out))
 KERNEL(adc8_list, t->adc8_list(s->table, 256, l, s->m, out))
 KERNEL(adc4_list, t->adc4_list(s->table, l, s->m, out))
 KERNEL(at_most, EACH_ROW(out[i] = (float)t->at_most(row, (uint32_t)s->d, 0.01F, s->sink))) /* one in a hundred */
+KERNEL(at_most_u16, EACH_ROW(out[i] = (float)t->at_most_u16(row, (uint32_t)s->d, 655, s->sink)))
 KERNEL(codebook_table,
        EACH_ROW(for (size_t j = 0; j < s->m; j++) t->codebook_table(s->book, (const float *)row + j * s->width, -2, s->sink);
                 out[i] = ((const float *)s->sink)[i]))
@@ -118,20 +120,23 @@ KERNEL(hadamard_f32, EACH_ROW(memcpy(s->sink, row, s->power * sizeof(float)); t-
 KERNEL(f32_from_u8, EACH_ROW(t->f32_from_u8(row, s->sink, s->d); out[i] = 0))
 KERNEL(f32_from_f16, EACH_ROW(t->f32_from_f16(row, s->sink, s->d); out[i] = 0))
 KERNEL(f16_from_f32, EACH_ROW(t->f16_from_f32(row, s->sink, s->d); out[i] = 0))
+KERNEL(i8_from_f32, EACH_ROW(out[i] = t->i8_from_f32(row, s->q, s->sink, s->d).largest))
 KERNEL(crc32c, EACH_ROW(out[i] = (float)t->crc32c(0, row, s->d)))
 
-/* A block's result is all of its sums together, which a float holds exactly. */
-static void scan_blocks(void (*scan)(const uint8_t *, const uint8_t *, size_t, size_t, uint16_t *), size_t lanes, const shared *s,
-                        leann_list l, float *out)
+/* Each block for QUERIES queries with one table; its result is all of the sums of one of them together, which a float holds exactly. */
+static void scan_blocks(void (*scan)(const uint8_t *const *, size_t, const uint8_t *, size_t, size_t, uint16_t *const *), size_t lanes,
+                        const shared *s, leann_list l, float *out)
 {
-    uint16_t sum[MOST_ROWS * 64];
-    if (l.ids)
-        for (uint32_t i = 0; i < l.n; i++) scan(s->lut, row_at(&l, i), s->m, 1, sum + i * lanes);
-    else
-        scan(s->lut, row_at(&l, 0), s->m, l.n, sum);
+    uint16_t sum[QUERIES][MOST_ROWS * 64], *sums[QUERIES];
+    const uint8_t *lut[QUERIES];
+    for (int q = 0; q < QUERIES; q++) lut[q] = s->lut;
+    for (uint32_t i = 0, step = l.ids ? 1 : l.n; i < l.n; i += step) {
+        for (int q = 0; q < QUERIES; q++) sums[q] = sum[q] + i * lanes;
+        scan(lut, QUERIES, row_at(&l, i), s->m, step, sums);
+    }
     for (uint32_t i = 0; i < l.n; i++) {
         uint32_t all = 0;
-        for (size_t v = 0; v < lanes; v++) all += sum[i * lanes + v];
+        for (size_t v = 0; v < lanes; v++) all += sum[i % QUERIES][i * lanes + v];
         out[i] = (float)all;
     }
 }
@@ -146,7 +151,7 @@ static void all_panels(const leann_kernels *t, const shared *s, leann_list l, fl
     for (int i = 0; i < QUERIES; i++) cut[i] = INFINITY;
     for (uint32_t i = 0, step = l.ids ? 1 : l.n; i < l.n; i += step) {
         const float *key = s->keys;
-        t->panels_f32((leann_panels){row_at(&l, i), s->bias, s->d, step}, s->many, s->d, QUERIES, -2, cut, s->keys, pass);
+        t->panels_f32((leann_panels){row_at(&l, i), s->bias, NULL, NULL, s->d, step}, s->many, s->d, QUERIES, -2, cut, s->keys, pass);
         for (uint32_t p = i; p < i + step; p++) {
             out[p] = 0;
             for (uint32_t r = 0; r < 16; r++) out[p] += key[(r % QUERIES * step + p - i) * 16 + r];
@@ -160,11 +165,29 @@ static void all_byte_panels(const leann_kernels *t, const shared *s, leann_list 
     for (int i = 0; i < QUERIES; i++) cut[i] = INT32_MAX;
     for (uint32_t i = 0, step = l.ids ? 1 : l.n; i < l.n; i += step) {
         const int32_t *key = s->keys;
-        t->panels_u8((leann_panels){row_at(&l, i), s->bias, s->whole, step}, s->many8, s->whole, QUERIES, -2, cut, s->keys, pass);
+        t->panels_u8((leann_panels){row_at(&l, i), s->bias, NULL, NULL, s->whole, step}, s->many8, s->whole, QUERIES, -2, cut, s->keys,
+                     pass);
         for (uint32_t p = i; p < i + step; p++) {
             uint32_t all = 0;
             for (uint32_t r = 0; r < 16; r++) all += (uint32_t)key[(r % QUERIES * step + p - i) * 16 + r];
             out[p] = (float)all;
+        }
+    }
+}
+
+/* Start and bias are zeros, scale and alpha 1, so that every table rounds a sum once. */
+static void all_code_panels(const leann_kernels *t, const shared *s, leann_list l, float *out)
+{
+    float cut[QUERIES], alpha[QUERIES];
+    uint16_t pass[QUERIES * MOST_ROWS];
+    for (int i = 0; i < QUERIES; i++) cut[i] = INFINITY, alpha[i] = 1;
+    for (uint32_t i = 0, step = l.ids ? 1 : l.n; i < l.n; i += step) {
+        const float *key = s->keys;
+        t->panels_i8((leann_panels){row_at(&l, i), s->bias, s->ones, s->bias, s->whole, step}, (const uint8_t *)s->many8, s->whole, QUERIES,
+                     alpha, cut, s->keys, pass);
+        for (uint32_t p = i; p < i + step; p++) {
+            out[p] = 0;
+            for (uint32_t r = 0; r < 16; r++) out[p] += key[(r % QUERIES * step + p - i) * 16 + r];
         }
     }
 }
@@ -211,9 +234,11 @@ static const kernel kernels[] = {
     {"hadamard_f32", FLOATS, hadamard_f32, 10, 0, 0},
     {"codebook_below", FLOATS, codebook_below, 128, 4, 0},
     {"f16_from_f32", FLOATS, f16_from_f32, 0, 0, 2},
+    {"i8_from_f32", FLOATS, i8_from_f32, 0, 0, 1},
     {"f32_from_f16", HALVES, f32_from_f16, 0, 0, 4},
     {"f32_from_u8", BYTES, f32_from_u8, 0, 0, 4},
     {"panels_u8", BYTE_PANELS, all_byte_panels, 2 * 16 * QUERIES, 0, 0},
+    {"panels_i8", BYTE_PANELS, all_code_panels, 2 * 16 * QUERIES, 0, 0},
     {"l2_u8", BYTES, l2_u8, 3, 0, 0},
     {"ip_u8", BYTES, ip_u8, 2, 0, 0},
     {"l2_u8_list", BYTES, l2_u8_list, 3, 0, 0},
@@ -231,8 +256,9 @@ static const kernel kernels[] = {
     {"ip_i16_u1_list", PLANES1, ip_i16_u1_list, 2, 0, 0},
     {"ip_i16_u2_list", PLANES2, ip_i16_u2_list, 2, 0, 0},
     {"ip_i16_u4_list", PLANES4, ip_i16_u4_list, 2, 0, 0},
-    {"fastscan", BLOCKS4, fastscan, 32, 0, 0},
-    {"fastscan8", BLOCKS8, fastscan8, 64, 0, 0},
+    {"fastscan", BLOCKS4, fastscan, 32 * QUERIES, 0, 0},
+    {"fastscan8", BLOCKS8, fastscan8, 64 * QUERIES, 0, 0},
+    {"at_most_u16", HALVES, at_most_u16, 1, 0, 0},
     {"crc32c", BYTES, crc32c, 0, 0, 0},
 };
 enum { KERNELS = sizeof kernels / sizeof *kernels };
@@ -402,7 +428,8 @@ static leann_status measure(const bench *b, const kernel *k, leann_kernel_report
     const leann_kernels *tables[TABLES];
     size_t count = 0;
     for (size_t t = 0; t < b->count; t++) /* those that have it: kernels.h names the one that may be missing */
-        if ((k->call != fastscan8 || b->tables[t]->fastscan8) && (k->call != all_byte_panels || b->tables[t]->panels_u8))
+        if ((k->call != fastscan8 || b->tables[t]->fastscan8) &&
+            ((k->type != BYTE_PANELS && k->call != i8_from_f32) || b->tables[t]->panels_u8))
             tables[count++] = b->tables[t];
     size_t repeats = b->options->repeats, bytes = row_bytes(k, &b->s), rows = b->options->memory_bytes / bytes;
     uint32_t fit = bytes * LIST < CACHED_BYTES ? LIST : bytes * 4 < CACHED_BYTES ? (uint32_t)(CACHED_BYTES / bytes) : 4;
@@ -464,6 +491,7 @@ static leann_status prepare(bench *b)
     s->many = leann_alloc(b->ctx, QUERIES * s->d, sizeof *s->many);
     s->many8 = leann_alloc(b->ctx, QUERIES, s->whole);
     s->bias = leann_alloc(b->ctx, MOST_ROWS * 16, sizeof(float));
+    s->ones = leann_alloc(b->ctx, MOST_ROWS * 16, sizeof *s->ones);
     s->keys = leann_alloc(b->ctx, QUERIES * MOST_ROWS * 16, sizeof(float));
     s->width = s->d < 8 ? s->d : 8;
     s->codes = leann_alloc(b->ctx, s->m, 1);
@@ -475,6 +503,7 @@ static leann_status prepare(bench *b)
     b->places = leann_alloc(b->ctx, LIST + RANDOM_LISTS * LIST, sizeof *b->places);
     b->samples = leann_alloc(b->ctx, TABLES * (size_t)b->options->repeats, sizeof *b->samples);
     if (leann_ctx_status(b->ctx)) return leann_ctx_status(b->ctx);
+    for (size_t i = 0; i < MOST_ROWS * 16; i++) s->ones[i] = 1;
     for (size_t j = 0; j < s->d; j++) {
         s->q[j] = (float)(leann_rng_u32(&rng) >> 8) * 0x1p-24F;
         s->scale[j] = (float)(leann_rng_u32(&rng) >> 8) * 0x1p-24F;
@@ -505,6 +534,7 @@ static void bench_free(bench *b)
     leann_free(b->s.many);
     leann_free(b->s.many8);
     leann_free(b->s.bias);
+    leann_free(b->s.ones);
     leann_free(b->s.keys);
     leann_free((void *)(uintptr_t)b->s.book.column);
     leann_free((void *)(uintptr_t)b->s.book.norm);

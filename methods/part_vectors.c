@@ -115,6 +115,10 @@ void leann_scan_all(leann_scorer *const *scorer, leann_sieve *top, uint32_t quer
 {
     enum { RUN = 4096 }; /* rows keyed before the best are picked out: 16 KiB of keys stay in L1 */
     float key[RUN];
+    if (scorer[0]->sift) {
+        scorer[0]->sift(scorer, top, queries, (leann_span){LEANN_NONE, 0, n, NULL});
+        return;
+    }
     for (uint32_t first = 0, run = top->room; first < n; first += run) { /* as many as give a cut, then twice as many, … */
         if (first) run = first;
         if (run > RUN) run = RUN;

@@ -35,7 +35,7 @@ leann_status leann_links_over_rows(leann_ctx *ctx, leann_stages *stages, leann_r
 leann_status leann_links_make(leann_ctx *ctx, leann_stages *stages, leann_rows rows, leann_choice graph, leann_value *over,
                               leann_graph **out);
 
-/* Scores rows [0, n) in runs and pushes all of them into top: the scan of methods without lists. Several queries take turns at each run,
+/* Scores rows [0, n) in runs and pushes those that matter into top: the scan of methods without lists. Several queries take turns at each run,
  * which the first of them has brought into the cache; their sieves are for one k. Work is the caller's to count. */
 void leann_scan_all(leann_scorer *const *scorer, leann_sieve *top, uint32_t queries, uint32_t n);
 

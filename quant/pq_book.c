@@ -21,7 +21,9 @@
 
 enum {
     ENCODE_ROWS = 256, /* rows a task encodes */
-    START_ROWS = 16    /* rows a centroid that k-means++ looks at */
+    START_ROWS = 16,   /* rows a centroid that k-means++ looks at */
+    PICK = 64,         /* of them, that a sum is kept of */
+    LANES = 8          /* sums side by side, in an order of their own on every machine */
 };
 
 /* ---- parameters ---------------------------------------------------------------------------------------------------------- */
@@ -142,34 +144,91 @@ static void place(const lloyd *run, uint32_t c, const float *x)
     for (uint32_t t = 0; t < run->book->width; t++) *cell(run, c, t) = x[t];
 }
 
-/* k-means++ on evenly spaced rows, START_ROWS a centroid: rows come in random order already. */
+/* What k-means++ draws from: evenly spaced rows, START_ROWS a centroid (rows come in random order already), by columns as a codebook
+ * has its centroids, so that one table is the distances of all of them to a new centroid. */
+typedef struct {
+    leann_codebook rows;
+    uint32_t n;        /* without what makes rows.k a multiple of 16 */
+    size_t step;       /* from one of run->x to the next */
+    float *key, *near; /* (rows.k) to the newest centroid, less its |x|²; to the nearest */
+    double *total;     /* (n / PICK + 1) of each PICK of near */
+} urn;
+
+static leann_status urn_fill(leann_ctx *ctx, const lloyd *run, urn *u)
+{
+    uint32_t width = run->book->width, most = START_ROWS * run->book->k;
+    u->n = run->n < most ? run->n : most;
+    u->step = run->n / u->n;
+    size_t n = ((size_t)u->n + 15) / 16 * 16;
+    float *column = leann_scratch(ctx, n * width * sizeof *column), *norm = leann_scratch(ctx, n * sizeof *norm);
+    u->key = leann_scratch(ctx, n * sizeof *u->key);
+    u->near = leann_scratch(ctx, n * sizeof *u->near);
+    u->total = leann_scratch(ctx, (n / PICK + 1) * sizeof *u->total);
+    if (!column || !norm || !u->key || !u->near || !u->total) return LEANN_ENOMEM;
+    memset(norm, 0, n * sizeof *norm);
+    for (uint32_t t = 0; t < width; t++)
+        for (size_t i = 0; i < n; i++) {
+            float x = i < u->n ? run->x[i * u->step * width + t] : 0;
+            column[t * n + i] = x;
+            norm[i] += x * x;
+        }
+    for (size_t i = 0; i < n; i++) u->near[i] = i < u->n ? INFINITY : 0;
+    u->rows = (leann_codebook){.column = column, .norm = norm, .d = width, .k = n, .stride = n};
+    return LEANN_OK;
+}
+
+/* near after row `pick` has become a centroid; the sum of all. Keys that rounding alone can make are 0. */
+static double urn_near(urn *u, const float *x, uint32_t pick)
+{
+    float norm = u->rows.norm[pick], rounding = norm * 0x1p-20F;
+    leann_kernels_get()->codebook_table(u->rows, x, -2, u->key);
+    double total = 0;
+    for (size_t i = 0; i < u->rows.k; i += PICK) {
+        double sum[LANES] = {0};
+        for (size_t j = i; j < i + PICK && j < u->rows.k; j += LANES)
+            for (size_t l = 0; l < LANES; l++) {
+                float key = u->key[j + l] + norm, least = key > rounding ? key : 0;
+                u->near[j + l] = least < u->near[j + l] ? least : u->near[j + l];
+                sum[l] += (double)u->near[j + l];
+            }
+        for (size_t l = 1; l < LANES; l++) sum[0] += sum[l];
+        total += u->total[i / PICK] = sum[0];
+    }
+    return total;
+}
+
+/* The row at which the running sum of near passes `at`, never one that is 0. */
+static uint32_t urn_pick(const urn *u, double at)
+{
+    size_t in = 0;
+    for (size_t c = 0; c * PICK < u->n; c++) {
+        if (u->total[c] > 0) in = c;
+        if (at < u->total[c]) break;
+        at -= u->total[c];
+    }
+    uint32_t pick = (uint32_t)in * PICK;
+    for (uint32_t i = pick; i < (in + 1) * PICK && i < u->n && at >= 0; i++) {
+        if (u->near[i] > 0) pick = i;
+        at -= (double)u->near[i];
+    }
+    return pick;
+}
+
+/* k-means++ */
 static leann_status seed(leann_ctx *ctx, lloyd *run)
 {
-    const leann_kernels *kernels = leann_kernels_get();
-    uint32_t k = run->book->k, width = run->book->width, n = run->n < START_ROWS * k ? run->n : START_ROWS * k;
-    size_t mark = leann_scratch_mark(ctx), step = run->n / n;
-    float *near = leann_scratch(ctx, n * sizeof *near), *key = leann_scratch(ctx, n * sizeof *key);
-    if (!near || !key) return LEANN_ENOMEM;
+    size_t mark = leann_scratch_mark(ctx);
+    urn u;
+    leann_status status = urn_fill(ctx, run, &u);
+    if (status != LEANN_OK) return status;
     leann_rng rng = leann_rng_at(leann_ctx_seed(ctx), "pq", run->s);
-    uint32_t pick = leann_rng_below(&rng, n);
-    for (uint32_t i = 0; i < n; i++) near[i] = INFINITY;
-    for (uint32_t c = 0; c < k; c++) {
-        const float *centroid = run->x + pick * step * width;
+    uint32_t pick = leann_rng_below(&rng, u.n);
+    for (uint32_t c = 0; c < run->book->k; c++) {
+        const float *centroid = run->x + pick * u.step * run->book->width;
         place(run, c, centroid);
-        leann_list list = {.base = run->x, .stride = step * width * sizeof *run->x, .n = n};
-        kernels->l2_f32_list(centroid, list, width, key);
-        double total = 0;
-        for (uint32_t i = 0; i < n; i++) {
-            near[i] = key[i] < near[i] ? key[i] : near[i];
-            total += (double)near[i];
-        }
-        double at = leann_rng_real(&rng) * total;
-        pick = leann_rng_below(&rng, n); /* stands where all distances are 0 */
-        for (uint32_t i = 0; i < n && total > 0; i++) {
-            if (near[i] > 0) pick = i;
-            at -= (double)near[i];
-            if (at < 0) break;
-        }
+        double total = urn_near(&u, centroid, pick), at = leann_rng_real(&rng) * total;
+        pick = leann_rng_below(&rng, u.n);
+        if (total > 0) pick = urn_pick(&u, at); /* else all are centroids */
     }
     leann_scratch_reset(ctx, mark);
     return LEANN_OK;

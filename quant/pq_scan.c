@@ -6,21 +6,24 @@
  * where slack bounds the roundings of both sides, so a row whose right-hand side is above the cut is passed over, and every other row
  * gets the float look-ups that it would have got without: answers are the same to the bit. lut saturates and its sums are modulo 2^16,
  * both of which only make the right-hand side smaller.
+ * A scan of all rows compares the sums themselves, of several queries at once; its first cut is what the k smallest sums of the first run
+ * are below, m steps above the last of them, since each column loses less than a step.
  * Cost: d k multiply-adds and m k for lut a query; a row m byte look-ups, 64 an instruction or two; MNIST's 60,000 codes, k = 100: see
- * the figures in fastscan_vbmi.c, and about 1.5 % of the rows are looked up again.
+ * the figures in fastscan_vbmi.c, and about 0.7 % of the rows are looked up again.
  * Memory: packed blocks in the order of the codes, as kernels.h has them, beside the codes themselves.
  *
  * Source: Jégou, Douze & Schmid 2011, section 3 (ADC); André, Kermarrec & Le Scouarnec 2015, 2017 (small tables as lower bounds).
  * Differs: tables of 256 entries too; nothing is pruned that the float table would have kept.
  *
  * SPDX-License-Identifier: MIT */
+#include "core/sieve.h"
 #include "quant/pq_book.h"
 
 #include <assert.h>
 #include <float.h>
 #include <math.h>
 
-enum { RUN = 4096, CODES8 = 64, CODES4 = 32 }; /* rows at a time; codes a block */
+enum { RUN = 2048, CODES8 = 64, CODES4 = 32, GROUP = 8 }; /* rows at a time; codes a block; queries at a time */
 
 typedef struct {
     leann_scorer scorer;
@@ -58,27 +61,94 @@ static void look_up(pq_scorer *self, leann_span span, float *key)
 
 /* ---- the fast scan ------------------------------------------------------------------------------------------------------- */
 
-/* At most RUN rows in as many blocks as hold them. */
-static void sift(pq_scorer *self, leann_span span, float cut, float *key)
+typedef uint16_t run_sums[RUN + 2 * CODES8];
+
+/* Sums of at most RUN rows, in as many blocks as hold them, for n queries; where those of the first row are. */
+static uint32_t add_up(pq_scorer *const *self, uint32_t n, leann_span run, run_sums *sum)
 {
-    const leann_pq_book *book = self->book;
+    const leann_pq_book *book = self[0]->book;
+    const leann_kernels *kernels = self[0]->kernels;
+    uint32_t lanes = block_codes(book), block = run.first / lanes, skip = run.first % lanes;
+    const uint8_t *lut[GROUP];
+    uint16_t *out[GROUP];
+    for (uint32_t i = 0; i < n; i++) {
+        lut[i] = self[i]->lut;
+        out[i] = sum[i];
+    }
+    (book->pad == 16 ? kernels->fastscan : kernels->fastscan8)(lut, n, self[0]->codes->packed + block * block_bytes(book), book->m,
+                                                               (skip + run.n + lanes - 1) / lanes, out);
+    return skip;
+}
+
+/* What finish adds to all rows of a span. */
+static float rest_of(const pq_scorer *self, leann_span span)
+{
+    return self->base ? self->constant + self->base[span.owner] : self->constant;
+}
+
+static float slack_of(const pq_scorer *self, float rest, float cut)
+{
+    return (float)(self->book->m + 8) * FLT_EPSILON * (2 * (self->largest + fabsf(rest)) + fabsf(cut));
+}
+
+/* The keys of at most RUN rows, or their bounds where these are above the cut. */
+static void score_run(pq_scorer *self, leann_span run, float cut, float *key)
+{
     const float *bias = self->codes->bias;
-    uint32_t lanes = block_codes(book), block = span.first / lanes, skip = span.first % lanes;
-    uint16_t sum[RUN + 2 * CODES8];
-    (book->pad == 16 ? self->kernels->fastscan : self->kernels->fastscan8)(self->lut, self->codes->packed + block * block_bytes(book),
-                                                                           book->m, (skip + span.n + lanes - 1) / lanes, sum);
-    float other = self->base ? self->constant + self->base[span.owner] : self->constant, low = self->least + other;
-    float slack = (float)(book->m + 8) * FLT_EPSILON * (2 * (self->largest + fabsf(other)) + fabsf(cut)), limit = cut + slack;
+    run_sums sums;
+    const uint16_t *sum = sums + add_up(&self, 1, run, &sums);
+    float rest = rest_of(self, run), low = self->least + rest;
     if (self->base && bias)
-        for (uint32_t i = 0; i < span.n; i++) key[i] = low + self->step * (float)sum[skip + i] + bias[span.first + i];
+        for (uint32_t i = 0; i < run.n; i++) key[i] = low + self->step * (float)sum[i] + bias[run.first + i];
     else
-        for (uint32_t i = 0; i < span.n; i++) key[i] = low + self->step * (float)sum[skip + i];
-    uint32_t again[RUN], some = self->kernels->at_most(key, span.n, limit, again);
+        for (uint32_t i = 0; i < run.n; i++) key[i] = low + self->step * (float)sum[i];
+    uint32_t again[RUN], some = self->kernels->at_most(key, run.n, cut + slack_of(self, rest, cut), again);
     if (some == 0) return;
     float exact[RUN];
-    for (uint32_t i = 0; i < some; i++) again[i] += span.first;
-    look_up(self, (leann_span){span.owner, 0, some, again}, exact);
-    for (uint32_t i = 0; i < some; i++) key[again[i] - span.first] = exact[i];
+    for (uint32_t i = 0; i < some; i++) again[i] += run.first;
+    look_up(self, (leann_span){run.owner, 0, some, again}, exact);
+    for (uint32_t i = 0; i < some; i++) key[again[i] - run.first] = exact[i];
+}
+
+/* What the keys of the k rows of least sums are below, and a key that is cut off at 0 is not: a cut where there is none yet. */
+static float first_cut(const pq_scorer *self, const uint16_t *sum, uint32_t n, uint32_t k, float rest)
+{
+    uint64_t order[RUN];
+    if (n < k) return INFINITY;
+    for (uint32_t i = 0; i < n; i++) order[i] = sum[i];
+    float steps = (float)leann_select_smallest(order, n, k) + (float)self->book->m + 1, cut = self->least + rest + self->step * steps;
+    cut += slack_of(self, rest, cut);
+    return self->codes->space == LEANN_IP || cut > 0 ? cut : 0;
+}
+
+/* Pushes the rows of a run whose sums say that they may matter. Without base and bias. */
+static void sift_run(pq_scorer *self, leann_sieve *top, leann_span run, const uint16_t *sum)
+{
+    float rest = rest_of(self, run), cut = top->cut == INFINITY ? first_cut(self, sum, run.n, top->k, rest) : top->cut;
+    double room = (double)cut + (double)slack_of(self, rest, cut) - (double)(self->least + rest), step = (double)self->step;
+    if (room < 0) return;
+    uint16_t most = room < step * (UINT16_MAX - 1) ? (uint16_t)(room / step + 1) : UINT16_MAX;
+    uint32_t again[RUN], some = self->kernels->at_most_u16(sum, run.n, most, again);
+    if (some == 0) return;
+    float exact[RUN];
+    for (uint32_t i = 0; i < some; i++) again[i] += run.first;
+    look_up(self, (leann_span){run.owner, 0, some, again}, exact);
+    for (uint32_t i = 0; i < some; i++) leann_sieve_push(top, exact[i], again[i]);
+    if (top->n >= top->k + top->k / 2) leann_sieve_shrink(top); /* earlier than it would by itself: a hit costs more than it does there */
+}
+
+static void pq_sift(leann_scorer *const *scorer, leann_sieve *top, uint32_t queries, leann_span run)
+{
+    run_sums sum[GROUP];
+    pq_scorer *const *self = (pq_scorer *const *)scorer;
+    for (uint32_t i = 0; i < queries; i++) scorer[i]->dist_comps += run.n;
+    for (uint32_t at = 0; at < run.n; at += RUN) {
+        leann_span part = {run.owner, run.first + at, run.n - at < RUN ? run.n - at : RUN, NULL};
+        for (uint32_t first = 0; first < queries; first += GROUP) {
+            uint32_t n = queries - first < GROUP ? queries - first : GROUP, skip = add_up(self + first, n, part, sum);
+            for (uint32_t i = 0; i < n; i++) sift_run(self[first + i], &top[first + i], part, sum[i] + skip);
+        }
+    }
 }
 
 static void pq_score(leann_scorer *scorer, leann_span span, float cut, float *key, float *low)
@@ -92,7 +162,7 @@ static void pq_score(leann_scorer *scorer, leann_span span, float cut, float *ke
     }
     for (uint32_t at = 0; at < span.n; at += RUN) {
         uint32_t n = span.n - at < RUN ? span.n - at : RUN;
-        sift(self, (leann_span){span.owner, span.first + at, n, NULL}, cut, key + at);
+        score_run(self, (leann_span){span.owner, span.first + at, n, NULL}, cut, key + at);
     }
 }
 
@@ -167,6 +237,7 @@ leann_scorer *leann_pq_book_scorer(const leann_pq_book *book, leann_ctx *ctx, co
     scorer->lut = leann_scratch(ctx, entries);
     if (!low || !scorer->lut) return NULL;
     shrink(scorer, low);
+    if (!base) scorer->scorer.sift = pq_sift;
     return &scorer->scorer;
 }
 

@@ -316,7 +316,7 @@ static uint32_t opq_training_rows(uint64_t n, uint32_t d, const void *params)
 
 const leann_quantizer_type leann_quantizer_opq = {
     .common = {.name = "opq",
-               .revision = 1,
+               .revision = 2,
                .about = "product quantisation after a learned rotation",
                .source = "Ge, He, Ke & Sun 2013 (CVPR), the non-parametric algorithm",
                .params = opq_table,

@@ -38,6 +38,14 @@ static float fold(__m256 best, __m256i block, uint8_t *code)
     return least;
 }
 
+/* The lesser of best and sum; where that is sum, block becomes here. */
+static inline __m256 keep(__m256 best, __m256 sum, __m256i *block, __m256i here)
+{
+    __m256 less = _mm256_cmp_ps(sum, best, _CMP_LT_OQ);
+    *block = _mm256_blendv_epi8(*block, here, _mm256_castps_si256(less));
+    return _mm256_min_ps(sum, best);
+}
+
 void leann_codebook_nearest_avx2(leann_codebook book, const float *x, size_t stride, size_t n, uint8_t *code, float *key)
 {
     for (size_t i = 0; i < n; i += ROWS) {
@@ -49,20 +57,28 @@ void leann_codebook_nearest_avx2(leann_codebook book, const float *x, size_t str
             best[r] = _mm256_set1_ps(__builtin_inff());
             block[r] = _mm256_setzero_si256();
         }
-        for (size_t c = 0; c < book.k; c += LANES) {
+        for (size_t c = 0; c < book.k; c += 2 * LANES) {
             const float *column = book.column + c;
-            __m256 half = _mm256_mul_ps(_mm256_loadu_ps(book.norm + c), _mm256_set1_ps(0.5F)), sum[ROWS] = {half, half, half, half};
-            for (size_t t = 0; t < book.d; t++, column += book.stride) {
-                __m256 component = _mm256_loadu_ps(column);
-#pragma GCC unroll 4
-                for (size_t r = 0; r < ROWS; r++) sum[r] = _mm256_fnmadd_ps(_mm256_set1_ps(row[r][t]), component, sum[r]);
-            }
-            __m256i here = _mm256_set1_epi32((int)c);
+            __m256 low[ROWS], high[ROWS];
 #pragma GCC unroll 4
             for (size_t r = 0; r < ROWS; r++) {
-                __m256 less = _mm256_cmp_ps(sum[r], best[r], _CMP_LT_OQ);
-                best[r] = _mm256_blendv_ps(best[r], sum[r], less);
-                block[r] = _mm256_blendv_epi8(block[r], here, _mm256_castps_si256(less));
+                low[r] = _mm256_mul_ps(_mm256_loadu_ps(book.norm + c), _mm256_set1_ps(0.5F));
+                high[r] = _mm256_mul_ps(_mm256_loadu_ps(book.norm + c + LANES), _mm256_set1_ps(0.5F));
+            }
+            for (size_t t = 0; t < book.d; t++, column += book.stride) {
+                __m256 first = _mm256_loadu_ps(column), second = _mm256_loadu_ps(column + LANES);
+#pragma GCC unroll 4
+                for (size_t r = 0; r < ROWS; r++) {
+                    __m256 value = _mm256_set1_ps(row[r][t]);
+                    low[r] = _mm256_fnmadd_ps(value, first, low[r]);
+                    high[r] = _mm256_fnmadd_ps(value, second, high[r]);
+                }
+            }
+            __m256i here = _mm256_set1_epi32((int)c), there = _mm256_set1_epi32((int)c + LANES);
+#pragma GCC unroll 4
+            for (size_t r = 0; r < ROWS; r++) {
+                best[r] = keep(best[r], low[r], &block[r], here);
+                best[r] = keep(best[r], high[r], &block[r], there);
             }
         }
         for (size_t r = 0; r < ROWS && i + r < n; r++) {

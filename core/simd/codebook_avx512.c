@@ -1,7 +1,7 @@
 /* codebook_avx512.c – products of rows with a small codebook that lies by columns, 16 centroids at once, for AVX-512 F.
  *
- * Four rows share each load of a column; a lane keeps its own least sum and the block it came from, folded once a row. A row's result
- * does not depend on its place among the four. Cost: k d / 16 multiply-adds a row, two a cycle at best.
+ * Eight rows share each load of a column; a lane keeps its own least sum and the block it came from, folded once a row. A row's result
+ * does not depend on its place among the eight. Cost: k d / 16 multiply-adds a row, two a cycle at best.
  *
  * SPDX-License-Identifier: MIT */
 #include "core/simd/tables.h"
@@ -10,7 +10,7 @@
 #pragma GCC diagnostic ignored "-Wconversion"
 #include <immintrin.h>
 
-enum { LANES = 16, ROWS = 4 };
+enum { LANES = 16, ROWS = 8 };
 
 void leann_codebook_table_avx512(leann_codebook book, const float *x, float alpha, float *out)
 {
@@ -38,17 +38,19 @@ void leann_codebook_nearest_avx512(leann_codebook book, const float *x, size_t s
         }
         for (size_t c = 0; c < book.k; c += LANES) {
             const float *column = book.column + c;
-            __m512 half = _mm512_mul_ps(_mm512_loadu_ps(book.norm + c), _mm512_set1_ps(0.5F)), sum[ROWS] = {half, half, half, half};
+            __m512 half = _mm512_mul_ps(_mm512_loadu_ps(book.norm + c), _mm512_set1_ps(0.5F)), sum[ROWS];
+#pragma GCC unroll 8
+            for (size_t r = 0; r < ROWS; r++) sum[r] = half;
             for (size_t t = 0; t < book.d; t++, column += book.stride) {
                 __m512 component = _mm512_loadu_ps(column);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
                 for (size_t r = 0; r < ROWS; r++) sum[r] = _mm512_fnmadd_ps(_mm512_set1_ps(row[r][t]), component, sum[r]);
             }
-#pragma GCC unroll 4
+            __m512i here = _mm512_set1_epi32((int)c);
+#pragma GCC unroll 8
             for (size_t r = 0; r < ROWS; r++) {
-                __mmask16 less = _mm512_cmp_ps_mask(sum[r], best[r], _CMP_LT_OQ);
-                best[r] = _mm512_mask_mov_ps(best[r], less, sum[r]);
-                block[r] = _mm512_mask_mov_epi32(block[r], less, _mm512_set1_epi32((int)c));
+                block[r] = _mm512_mask_mov_epi32(block[r], _mm512_cmp_ps_mask(sum[r], best[r], _CMP_LT_OQ), here);
+                best[r] = _mm512_min_ps(sum[r], best[r]);
             }
         }
         for (size_t r = 0; r < ROWS && i + r < n; r++) {

@@ -38,7 +38,7 @@ static inline void store(sums s, uint16_t *out)
     _mm_storeu_si128((void *)(out + 8), _mm_unpackhi_epi16(even, odd));
 }
 
-void leann_fastscan_avx2(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out)
+static void scan(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out)
 {
     size_t bytes = m * HALF;
     for (size_t b = 0; b < blocks; b++, block += bytes, out += VECTORS) {
@@ -52,6 +52,11 @@ void leann_fastscan_avx2(const uint8_t *lut, const uint8_t *block, size_t m, siz
         store(low, out);
         store(high, out + HALF);
     }
+}
+
+void leann_fastscan_avx2(const uint8_t *const *lut, size_t n, const uint8_t *block, size_t m, size_t blocks, uint16_t *const *out)
+{
+    for (size_t i = 0; i < n; i++) scan(lut[i], block, m, blocks, out[i]);
 }
 #else
 typedef int leann_no_fastscan_avx2; /* ISO C wants a declaration */

@@ -10,7 +10,7 @@
 
 enum { VECTORS = 32, HALF = 16 };
 
-void leann_fastscan_neon(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out)
+static void scan(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out)
 {
     for (size_t b = 0; b < blocks; b++, block += m * HALF, out += VECTORS) {
         uint16x8_t sum[4] = {vdupq_n_u16(0), vdupq_n_u16(0), vdupq_n_u16(0), vdupq_n_u16(0)};
@@ -24,6 +24,11 @@ void leann_fastscan_neon(const uint8_t *lut, const uint8_t *block, size_t m, siz
         }
         for (size_t i = 0; i < 4; i++) vst1q_u16(out + 8 * i, sum[i]);
     }
+}
+
+void leann_fastscan_neon(const uint8_t *const *lut, size_t n, const uint8_t *block, size_t m, size_t blocks, uint16_t *const *out)
+{
+    for (size_t i = 0; i < n; i++) scan(lut[i], block, m, blocks, out[i]);
 }
 #else
 typedef int leann_no_fastscan_neon; /* ISO C wants a declaration */

@@ -16,7 +16,7 @@
 
 enum { VECTORS = 32, HALF = 16, WIDE = 64 };
 
-void leann_fastscan_scalar(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out)
+static void scan(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out)
 {
     for (size_t b = 0; b < blocks; b++, block += m * HALF, out += VECTORS) {
         uint16_t sum[VECTORS] = {0};
@@ -28,6 +28,11 @@ void leann_fastscan_scalar(const uint8_t *lut, const uint8_t *block, size_t m, s
             }
         memcpy(out, sum, sizeof sum);
     }
+}
+
+void leann_fastscan_scalar(const uint8_t *const *lut, size_t n, const uint8_t *block, size_t m, size_t blocks, uint16_t *const *out)
+{
+    for (size_t i = 0; i < n; i++) scan(lut[i], block, m, blocks, out[i]);
 }
 
 void leann_fastscan_pack(const uint8_t *code, size_t stride, size_t n, size_t m, uint8_t *block)
@@ -42,7 +47,7 @@ void leann_fastscan_pack(const uint8_t *code, size_t stride, size_t n, size_t m,
     }
 }
 
-void leann_fastscan8_scalar(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out)
+static void scan8(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out)
 {
     for (size_t b = 0; b < blocks; b++, block += m * WIDE, out += WIDE) {
         uint16_t sum[WIDE] = {0};
@@ -50,6 +55,11 @@ void leann_fastscan8_scalar(const uint8_t *lut, const uint8_t *block, size_t m, 
             for (size_t i = 0; i < WIDE; i++) sum[i] = (uint16_t)(sum[i] + lut[j * 256 + block[j * WIDE + i]]);
         memcpy(out, sum, sizeof sum);
     }
+}
+
+void leann_fastscan8_scalar(const uint8_t *const *lut, size_t n, const uint8_t *block, size_t m, size_t blocks, uint16_t *const *out)
+{
+    for (size_t i = 0; i < n; i++) scan8(lut[i], block, m, blocks, out[i]);
 }
 
 void leann_fastscan8_pack(const uint8_t *code, size_t stride, size_t n, size_t m, uint8_t *block)

@@ -13,41 +13,64 @@
 #pragma GCC diagnostic ignored "-Wconversion"
 #include <immintrin.h>
 
-enum { VECTORS = 32, HALF = 16, STEP = 64 };
+enum { VECTORS = 32, HALF = 16, STEP = 64, QUERIES = 4 };
 
-static inline __m512i look_up(__m512i table, __m512i codes)
-{
-    const __m512i nibble = _mm512_set1_epi8(15), column = _mm512_set1_epi32(0x30201000);
-    return _mm512_permutexvar_epi8(_mm512_ternarylogic_epi32(codes, nibble, column, 0xea), table); /* codes & nibble | column */
-}
+#define INLINE     static inline __attribute__((always_inline))
+#define EACH_QUERY _Pragma("GCC unroll 4") for (size_t i = 0; i < n; i++)
 
-static inline void columns(__m512i *low, __m512i *high, __m512i table, __m512i codes)
+/* Where vectors i and i + 16 find their entries of four columns, side by side. */
+INLINE void places(__m512i codes, __m512i *low, __m512i *high)
 {
     const __m512i first = _mm512_set_epi32(0x3f2f1f0f, 0x3e2e1e0e, 0x3d2d1d0d, 0x3c2c1c0c, 0x3b2b1b0b, 0x3a2a1a0a, 0x39291909, 0x38281808,
                                            0x37271707, 0x36261606, 0x35251505, 0x34241404, 0x33231303, 0x32221202, 0x31211101, 0x30201000);
-    const __m512i one = _mm512_set1_epi8(1);
-    codes = _mm512_permutexvar_epi8(first, codes); /* byte i of four columns together */
-    *low = _mm512_dpbusd_epi32(*low, look_up(table, codes), one);
-    *high = _mm512_dpbusd_epi32(*high, look_up(table, _mm512_srli_epi16(codes, 4)), one);
+    const __m512i nibble = _mm512_set1_epi8(15), column = _mm512_set1_epi32(0x30201000);
+    codes = _mm512_permutexvar_epi8(first, codes);
+    *low = _mm512_ternarylogic_epi32(codes, nibble, column, 0xea); /* codes & nibble | column */
+    *high = _mm512_ternarylogic_epi32(_mm512_srli_epi16(codes, 4), nibble, column, 0xea);
 }
 
-void leann_fastscan_vbmi(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out)
+INLINE void columns(__m512i low[QUERIES], __m512i high[QUERIES], size_t n, const uint8_t *const *lut, size_t at, __mmask8 some,
+                    __m512i codes)
 {
-    size_t bytes = m * HALF;
-    for (size_t b = 0; b < blocks; b++, block += bytes, out += VECTORS) {
-        __m512i low = _mm512_setzero_si512(), high = low;
-        size_t at = 0;
-        for (; at + STEP <= bytes; at += STEP) columns(&low, &high, _mm512_loadu_si512(lut + at), _mm512_loadu_si512(block + at));
-        if (at < bytes) { /* up to three columns: the tables of the others are zero */
-            __mmask8 rest = (__mmask8)((1u << (bytes - at) / 8) - 1);
-            columns(&low, &high, _mm512_maskz_loadu_epi64(rest, lut + at), _mm512_maskz_loadu_epi64(rest, block + at));
-        }
-        _mm256_storeu_si256((void *)out, _mm512_cvtepi32_epi16(low));
-        _mm256_storeu_si256((void *)(out + HALF), _mm512_cvtepi32_epi16(high));
+    const __m512i one = _mm512_set1_epi8(1);
+    __m512i here, there;
+    places(codes, &here, &there);
+    EACH_QUERY
+    {
+        __m512i table = _mm512_maskz_loadu_epi64(some, lut[i] + at);
+        low[i] = _mm512_dpbusd_epi32(low[i], _mm512_permutexvar_epi8(here, table), one);
+        high[i] = _mm512_dpbusd_epi32(high[i], _mm512_permutexvar_epi8(there, table), one);
     }
 }
 
-void leann_fastscan8_vbmi(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out)
+INLINE void scan(size_t n, const uint8_t *const *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *const *out)
+{
+    const __mmask8 all = 0xff;
+    size_t bytes = m * HALF;
+    for (size_t b = 0; b < blocks; b++, block += bytes) {
+        __m512i low[QUERIES], high[QUERIES];
+        EACH_QUERY low[i] = high[i] = _mm512_setzero_si512();
+        size_t at = 0;
+        for (; at + STEP <= bytes; at += STEP) columns(low, high, n, lut, at, all, _mm512_loadu_si512(block + at));
+        if (at < bytes) { /* up to three columns: the tables of the others are zero */
+            __mmask8 rest = (__mmask8)((1u << (bytes - at) / 8) - 1);
+            columns(low, high, n, lut, at, rest, _mm512_maskz_loadu_epi64(rest, block + at));
+        }
+        EACH_QUERY
+        {
+            _mm256_storeu_si256((void *)(out[i] + b * VECTORS), _mm512_cvtepi32_epi16(low[i]));
+            _mm256_storeu_si256((void *)(out[i] + b * VECTORS + HALF), _mm512_cvtepi32_epi16(high[i]));
+        }
+    }
+}
+
+void leann_fastscan_vbmi(const uint8_t *const *lut, size_t n, const uint8_t *block, size_t m, size_t blocks, uint16_t *const *out)
+{
+    for (; n >= QUERIES; n -= QUERIES, lut += QUERIES, out += QUERIES) scan(QUERIES, lut, block, m, blocks, out);
+    for (; n > 0; n--, lut++, out++) scan(1, lut, block, m, blocks, out);
+}
+
+static void scan8(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out)
 {
     const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
     for (size_t b = 0; b < blocks; b++, out += STEP) {
@@ -66,6 +89,11 @@ void leann_fastscan8_vbmi(const uint8_t *lut, const uint8_t *block, size_t m, si
         _mm512_storeu_si512(out, _mm512_permutex2var_epi64(low, first, high));
         _mm512_storeu_si512(out + STEP / 2, _mm512_permutex2var_epi64(low, second, high));
     }
+}
+
+void leann_fastscan8_vbmi(const uint8_t *const *lut, size_t n, const uint8_t *block, size_t m, size_t blocks, uint16_t *const *out)
+{
+    for (size_t i = 0; i < n; i++) scan8(lut[i], block, m, blocks, out[i]);
 }
 #else
 typedef int leann_no_fastscan_vbmi; /* ISO C wants a declaration */

@@ -503,6 +503,23 @@ static uint32_t at_most(const float *key, uint32_t n, float cut, uint32_t *index
     return some;
 }
 
+static uint32_t at_most_u16(const uint16_t *key, uint32_t n, uint16_t cut, uint32_t *index)
+{
+    const __m256i limit = _mm256_set1_epi16((int16_t)cut);
+    uint32_t some = 0, i = 0;
+    for (; n - i >= 32; i += 32) {
+        __m256i first = _mm256_loadu_si256((const void *)(key + i)), second = _mm256_loadu_si256((const void *)(key + i + 16));
+        first = _mm256_cmpeq_epi16(_mm256_min_epu16(first, limit), first);
+        second = _mm256_cmpeq_epi16(_mm256_min_epu16(second, limit), second);
+        __m256i bytes = _mm256_permute4x64_epi64(_mm256_packs_epi16(first, second), 0xd8); /* packing works in halves */
+        for (uint32_t mask = (uint32_t)_mm256_movemask_epi8(bytes); mask; mask &= mask - 1)
+            index[some++] = i + (uint32_t)__builtin_ctz(mask);
+    }
+    for (; i < n; i++)
+        if (key[i] <= cut) index[some++] = i;
+    return some;
+}
+
 const leann_kernels leann_kernels_avx2 = {
     .name = "avx2",
     .l2_f32 = l2_f32,
@@ -527,6 +544,7 @@ const leann_kernels leann_kernels_avx2 = {
     .adc4_list = adc4_list,
     .fastscan = leann_fastscan_avx2,
     .at_most = at_most,
+    .at_most_u16 = at_most_u16,
     .codebook_table = leann_codebook_table_avx2,
     .panels_f32 = leann_panels_f32_avx2,
     .codebook_nearest = leann_codebook_nearest_avx2,

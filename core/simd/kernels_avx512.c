@@ -15,6 +15,7 @@
 
 #if defined(__x86_64__)
 #pragma GCC diagnostic ignored "-Wconversion" /* masks and lane counts: a cast on each line would hide the arithmetic */
+#include <float.h>
 #include <immintrin.h>
 #include <stdbool.h>
 #include <string.h>
@@ -449,6 +450,18 @@ static uint32_t at_most(const float *key, uint32_t n, float cut, uint32_t *index
     return some;
 }
 
+static uint32_t at_most_u16(const uint16_t *key, uint32_t n, uint16_t cut, uint32_t *index)
+{
+    const __m512i limit = _mm512_set1_epi16((int16_t)cut);
+    uint32_t some = 0;
+    for (uint32_t i = 0; i < n; i += 2 * CHUNK) {
+        __mmask32 there = n - i < 2 * CHUNK ? (1u << (n - i)) - 1 : UINT32_MAX;
+        uint32_t mask = _mm512_mask_cmple_epu16_mask(there, _mm512_maskz_loadu_epi16(there, key + i), limit);
+        for (; mask; mask &= mask - 1) index[some++] = i + (uint32_t)__builtin_ctz(mask);
+    }
+    return some;
+}
+
 /* ---- conversions */
 
 static void f32_from_u8(const uint8_t *in, float *out, size_t n)
@@ -457,6 +470,35 @@ static void f32_from_u8(const uint8_t *in, float *out, size_t n)
         __mmask16 mask = first_lanes(n - i);
         _mm512_mask_storeu_ps(out + i, mask, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, in + i))));
     }
+}
+
+static leann_narrowed i8_from_f32(const float *in, const float *centre, int8_t *out, size_t n)
+{
+    __m512 most = _mm512_setzero_ps(), square = most, miss = most;
+    __m512i sum = _mm512_setzero_si512();
+    for (size_t i = 0; i < n; i += CHUNK) {
+        __mmask16 mask = first_lanes(n - i);
+        most =
+            _mm512_max_ps(most, _mm512_abs_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, in + i), _mm512_maskz_loadu_ps(mask, centre + i))));
+    }
+    float largest = _mm512_reduce_max_ps(most);
+    if (!(largest >= 1e-30F && largest <= FLT_MAX)) {
+        memset(out, 0, n);
+        return (leann_narrowed){largest, 0, 0, 0};
+    }
+    const __m512 steps = _mm512_set1_ps(127 / largest);
+    for (size_t i = 0; i < n; i += CHUNK) {
+        __mmask16 mask = first_lanes(n - i);
+        __m512 x = _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, in + i), _mm512_maskz_loadu_ps(mask, centre + i));
+        x = _mm512_mul_ps(x, steps);
+        __m512i nearest = _mm512_cvtps_epi32(x);
+        __m512 left = _mm512_sub_ps(x, _mm512_cvtepi32_ps(nearest));
+        square = _mm512_fmadd_ps(x, x, square);
+        miss = _mm512_fmadd_ps(left, left, miss);
+        sum = _mm512_add_epi32(sum, nearest);
+        _mm_mask_storeu_epi8(out + i, mask, _mm512_cvtepi32_epi8(nearest));
+    }
+    return (leann_narrowed){largest, _mm512_reduce_add_ps(square), _mm512_reduce_add_ps(miss), _mm512_reduce_add_epi32(sum)};
 }
 
 static void f32_from_f16(const uint16_t *in, float *out, size_t n)
@@ -500,9 +542,11 @@ const leann_kernels leann_kernels_avx512 = {
     .adc4_list = adc4_list,
     .fastscan = leann_fastscan_avx2, /* without VBMI: see kernels.c */
     .at_most = at_most,
+    .at_most_u16 = at_most_u16,
     .codebook_table = leann_codebook_table_avx512,
     .panels_f32 = leann_panels_f32_avx512,
     .panels_u8 = leann_panels_u8_avx512,
+    .panels_i8 = leann_panels_i8_avx512,
     .codebook_nearest = leann_codebook_nearest_avx512,
     .codebook_below = leann_codebook_below_avx512,
     .ip_i16_u1_list = leann_ip_i16_u1_list_avx512,
@@ -512,6 +556,7 @@ const leann_kernels leann_kernels_avx512 = {
     .f32_from_u8 = f32_from_u8,
     .f32_from_f16 = f32_from_f16,
     .f16_from_f32 = f16_from_f32,
+    .i8_from_f32 = i8_from_f32,
     .crc32c = leann_crc32c_sse42,
 };
 #endif

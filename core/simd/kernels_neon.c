@@ -378,6 +378,21 @@ static uint32_t at_most(const float *key, uint32_t n, float cut, uint32_t *index
     return some;
 }
 
+static uint32_t at_most_u16(const uint16_t *key, uint32_t n, uint16_t cut, uint32_t *index)
+{
+    const uint16x8_t limit = vdupq_n_u16(cut);
+    uint32_t some = 0, i = 0;
+    for (; n - i >= 16; i += 16) {
+        uint16x8_t least = vminq_u16(vld1q_u16(key + i), vld1q_u16(key + i + 8));
+        if (!vmaxvq_u16(vcleq_u16(least, limit))) continue;
+        for (uint32_t l = i; l < i + 16; l++)
+            if (key[l] <= cut) index[some++] = l;
+    }
+    for (; i < n; i++)
+        if (key[i] <= cut) index[some++] = i;
+    return some;
+}
+
 const leann_kernels leann_kernels_neon = {
     .name = "neon",
     .l2_f32 = l2_f32,
@@ -402,6 +417,7 @@ const leann_kernels leann_kernels_neon = {
     .adc4_list = adc4_list,
     .fastscan = leann_fastscan_neon,
     .at_most = at_most,
+    .at_most_u16 = at_most_u16,
     .codebook_table = leann_codebook_table_neon,
     .panels_f32 = leann_panels_f32_neon,
     .codebook_nearest = leann_codebook_nearest_neon,

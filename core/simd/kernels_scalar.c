@@ -8,6 +8,8 @@
  * SPDX-License-Identifier: MIT */
 #include "core/simd/tables.h"
 
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 enum { LANES = 8 };
@@ -223,12 +225,57 @@ static uint32_t crc32c(uint32_t crc, const void *data, size_t bytes)
     return ~crc;
 }
 
+/* In lanes, which a compiler may use vectors for. */
+static leann_narrowed i8_from_f32(const float *in, const float *centre, int8_t *out, size_t n)
+{
+    enum { SUMS = 8 };
+    const float whole = 0x1.8p23F; /* added, leaves the nearest whole number in the lowest bits */
+    float most[SUMS] = {0}, square[SUMS] = {0}, miss[SUMS] = {0};
+    int32_t sum[SUMS] = {0};
+    leann_narrowed all = {0, 0, 0, 0};
+    for (size_t j = 0; j < n; j += SUMS)
+        for (size_t l = 0; l < SUMS && j + l < n; l++) {
+            float x = fabsf(in[j + l] - centre[j + l]);
+            most[l] = x > most[l] ? x : most[l];
+        }
+    for (size_t l = 0; l < SUMS; l++) all.largest = most[l] > all.largest ? most[l] : all.largest;
+    if (!(all.largest >= 1e-30F && all.largest <= FLT_MAX)) {
+        memset(out, 0, n);
+        return all;
+    }
+    float steps = 127 / all.largest;
+    for (size_t j = 0; j < n; j += SUMS)
+        for (size_t l = 0; l < SUMS && j + l < n; l++) {
+            float x = (in[j + l] - centre[j + l]) * steps, nearest = (x + whole) - whole, left = x - nearest;
+            out[j + l] = (int8_t)nearest;
+            square[l] += x * x;
+            miss[l] += left * left;
+            sum[l] += out[j + l];
+        }
+    for (size_t l = 0; l < SUMS; l++) {
+        all.square += square[l];
+        all.miss += miss[l];
+        all.sum += sum[l];
+    }
+    return all;
+}
+
 static uint32_t at_most(const float *key, uint32_t n, float cut, uint32_t *index)
 {
     uint32_t some = 0;
     for (uint32_t i = 0; i < n; i++) {
         index[some] = i;
         some += !(key[i] > cut);
+    }
+    return some;
+}
+
+static uint32_t at_most_u16(const uint16_t *key, uint32_t n, uint16_t cut, uint32_t *index)
+{
+    uint32_t some = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        index[some] = i;
+        some += key[i] <= cut;
     }
     return some;
 }
@@ -258,9 +305,11 @@ const leann_kernels leann_kernels_scalar = {
     .fastscan = leann_fastscan_scalar,
     .fastscan8 = leann_fastscan8_scalar,
     .at_most = at_most,
+    .at_most_u16 = at_most_u16,
     .codebook_table = leann_codebook_table_scalar,
     .panels_f32 = leann_panels_f32_scalar,
     .panels_u8 = leann_panels_u8_scalar,
+    .panels_i8 = leann_panels_i8_scalar,
     .codebook_nearest = leann_codebook_nearest_scalar,
     .codebook_below = leann_codebook_below_scalar,
     .ip_i16_u1_list = leann_ip_i16_u1_list_scalar,
@@ -270,5 +319,6 @@ const leann_kernels leann_kernels_scalar = {
     .f32_from_u8 = f32_from_u8,
     .f32_from_f16 = f32_from_f16,
     .f16_from_f32 = f16_from_f32,
+    .i8_from_f32 = i8_from_f32,
     .crc32c = crc32c,
 };

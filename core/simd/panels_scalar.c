@@ -45,3 +45,23 @@ void leann_panels_u8_scalar(leann_panels rows, const int8_t *q, size_t stride, s
             }
         }
 }
+
+void leann_panels_i8_scalar(leann_panels rows, const uint8_t *q, size_t stride, size_t n, const float *alpha, const float *cut, float *key,
+                            uint16_t *pass)
+{
+    for (size_t i = 0; i < n; i++, q += stride)
+        for (size_t p = 0; p < rows.panels; p++, key += ROWS, pass++) {
+            const int8_t *column = (const int8_t *)rows.column + p * rows.d * ROWS;
+            const float *bias = (const float *)rows.bias + p * ROWS;
+            uint32_t sum[ROWS];
+            for (size_t r = 0; r < ROWS; r++) sum[r] = (uint32_t)rows.start[p * ROWS + r];
+            for (size_t t = 0; t < rows.d; t += 4, column += 4 * ROWS)
+                for (size_t r = 0; r < ROWS; r++)
+                    for (size_t c = 0; c < 4; c++) sum[r] += (uint32_t)(q[t + c] * column[4 * r + c]);
+            *pass = 0;
+            for (size_t r = 0; r < ROWS; r++) {
+                key[r] = bias[r] + alpha[i] * (rows.scale[p * ROWS + r] * (float)(int32_t)sum[r]);
+                *pass = (uint16_t)(*pass | !(key[r] > cut[i]) << r);
+            }
+        }
+}

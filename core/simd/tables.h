@@ -51,8 +51,9 @@ LEANN_RABITQ_SET(neon);
 
 /* fastscan_<set>.c */
 #define LEANN_FASTSCAN_SET(set)                                                                                                            \
-    void leann_fastscan_##set(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);                           \
-    void leann_fastscan8_##set(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out) /* scalar and vbmi */
+    void leann_fastscan_##set(const uint8_t *const *lut, size_t n, const uint8_t *block, size_t m, size_t blocks, uint16_t *const *out);   \
+    void leann_fastscan8_##set(const uint8_t *const *lut, size_t n, const uint8_t *block, size_t m, size_t blocks,                         \
+                               uint16_t *const *out) /* scalar and vbmi */
 LEANN_FASTSCAN_SET(scalar);
 LEANN_FASTSCAN_SET(avx2);
 LEANN_FASTSCAN_SET(vbmi);
@@ -63,7 +64,9 @@ LEANN_FASTSCAN_SET(neon);
     void leann_panels_f32_##set(leann_panels rows, const float *q, size_t stride, size_t n, float alpha, const float *cut, float *key,     \
                                 uint16_t *pass);                                                                                           \
     void leann_panels_u8_##set(leann_panels rows, const int8_t *q, size_t stride, size_t n, int32_t alpha, const int32_t *cut,             \
-                               int32_t *key, uint16_t *pass) /* scalar and avx512 */
+                               int32_t *key, uint16_t *pass); /* this and the next: scalar and avx512 */                                   \
+    void leann_panels_i8_##set(leann_panels rows, const uint8_t *q, size_t stride, size_t n, const float *alpha, const float *cut,         \
+                               float *key, uint16_t *pass)
 LEANN_PANELS_SET(scalar);
 LEANN_PANELS_SET(avx2);
 LEANN_PANELS_SET(avx512);

@@ -448,29 +448,35 @@ static bool bytes(const leann_kernels *t, char *why)
 
 /* ---- fast scans: packed codes, against plain sums modulo 2^16 */
 
-/* n codes of m columns of 4 or 8 bits; kind of table: any bytes, the largest, the least and the largest. */
+/* n codes of m columns of 4 or 8 bits, six queries; kind of table: any bytes, the largest, the least and the largest. */
 static bool fastscan_fails(const leann_kernels *t, const data *x, size_t bits, size_t m, size_t n, int kind, char *why)
 {
+    enum { QUERIES = 6 };
     size_t stride = (m * bits + 7) / 8 + m % 3, entries = (size_t)1 << bits, lanes = bits * 8, blocks = (n + lanes - 1) / lanes;
-    size_t bytes = blocks * m * lanes * bits / 8;
-    guarded lut_memory = guarded_new(entries * m), block_memory = guarded_new(bytes), out_memory = guarded_new(blocks * lanes * 2);
-    uint8_t *lut = (uint8_t *)lut_memory.end - entries * m, *block = (uint8_t *)block_memory.end - bytes;
-    uint8_t *code = (uint8_t *)x->rows_memory.end - n * stride;
-    uint16_t *out = (uint16_t *)(void *)out_memory.end - blocks * lanes;
+    size_t bytes = blocks * m * lanes * bits / 8, queries = 1 + m % QUERIES;
+    guarded lut_memory = guarded_new(queries * entries * m), block_memory = guarded_new(bytes);
+    guarded out_memory = guarded_new(queries * blocks * lanes * 2);
+    uint8_t *lut[QUERIES], *block = (uint8_t *)block_memory.end - bytes, *code = (uint8_t *)x->rows_memory.end - n * stride;
+    uint16_t *out[QUERIES];
     bool fails = false;
     for (size_t j = 0; j < n * stride; j++) code[j] = (uint8_t)random_bits();
-    for (size_t j = 0; j < entries * m; j++)
-        lut[j] = kind == 0 ? (uint8_t)random_bits() : kind == 1 ? 255 : (uint8_t)(random_bits() % 2 * 255);
+    for (size_t q = 0; q < queries; q++) {
+        lut[q] = (uint8_t *)lut_memory.end - (q + 1) * entries * m;
+        out[q] = (uint16_t *)(void *)out_memory.end - (q + 1) * blocks * lanes;
+        for (size_t j = 0; j < entries * m; j++)
+            lut[q][j] = kind == 0 ? (uint8_t)random_bits() : kind == 1 ? 255 : (uint8_t)(random_bits() % 2 * 255);
+    }
     (bits == 4 ? leann_fastscan_pack : leann_fastscan8_pack)(code, stride, n, m, block);
-    (bits == 4 ? t->fastscan : t->fastscan8)(lut, block, m, blocks, out);
-    for (size_t i = 0; i < blocks * lanes && !fails; i++) {
+    (bits == 4 ? t->fastscan : t->fastscan8)((const uint8_t *const *)lut, queries, block, m, blocks, out);
+    for (size_t i = 0; i < queries * blocks * lanes && !fails; i++) {
+        size_t q = i / (blocks * lanes), v = i % (blocks * lanes);
+        const uint8_t *row = code + v * stride;
         unsigned want = 0;
-        for (size_t j = 0; j < m; j++) {
-            const uint8_t *row = code + i * stride;
-            want += lut[entries * j + (i >= n ? 0 : bits == 4 ? as_nibble(row, j) : row[j])];
-        }
-        fails = out[i] != (want & 65535);
-        if (fails) snprintf(why, KERNELS_WHY, "%zu bits, m %zu, code %zu of %zu: %u, not %u", bits, m, i, n, out[i], want & 65535);
+        for (size_t j = 0; j < m; j++) want += lut[q][entries * j + (v >= n ? 0 : bits == 4 ? as_nibble(row, j) : row[j])];
+        fails = out[q][v] != (want & 65535);
+        if (fails)
+            snprintf(why, KERNELS_WHY, "%zu bits, m %zu, query %zu of %zu, code %zu of %zu: %u, not %u", bits, m, q, queries, v, n,
+                     out[q][v], want & 65535);
     }
     guarded_free(lut_memory);
     guarded_free(block_memory);
@@ -494,50 +500,67 @@ static bool fastscans(const leann_kernels *t, char *why)
 
 /* ---- panels: small integers, which floats hold exactly, and bytes up to the largest */
 
-/* n queries, `panels` panels of d components; kind of bytes: any, the largest that there are. */
-static bool panels_fail(const leann_kernels *t, bool bytes, size_t d, size_t n, size_t panels, int kind, char *why)
+typedef enum { PANELS_F32, PANELS_U8, PANELS_I8 } panels_type;
+
+/* Component j of a row or a query. */
+static int64_t panels_at(panels_type type, bool row, const char *x, size_t j)
 {
+    if (type == PANELS_F32) return (int64_t)((const float *)(const void *)x)[j];
+    return row == (type == PANELS_U8) ? ((const uint8_t *)x)[j] : ((const int8_t *)x)[j];
+}
+
+/* n queries, `panels` panels of d components; kind of bytes: any, or all bits or but the highest: the largest and the least that there
+ * are, whose keys have few digits. */
+static bool panels_fail(const leann_kernels *t, panels_type type, size_t d, size_t n, size_t panels, int kind, char *why)
+{
+    static const char *const names[] = {"f32", "u8", "i8"}, row_kinds[][2] = {{(char)255, (char)255}, {(char)128, 127}},
+                             query_kinds[][2] = {{(char)128, 127}, {(char)255, (char)255}};
+    bool bytes = type != PANELS_F32, whole = type == PANELS_U8;
     size_t unit = bytes ? 1 : sizeof(float), depth = bytes ? (d + 3) / 4 * 4 : d, stride = depth + (bytes ? 4 : 3);
     guarded rows_memory = guarded_new(panels * depth * 16 * unit), q_memory = guarded_new(n * stride * unit);
     guarded key_memory = guarded_new(n * panels * 16 * 4), pass_memory = guarded_new(n * panels * 2);
     char *rows = rows_memory.end - panels * depth * 16 * unit, *q = q_memory.end - ((n - 1) * stride + depth) * unit;
-    float cut[32], bias[16 * 16], *key = (float *)(void *)key_memory.end - n * panels * 16;
-    int32_t cut8[32], bias8[16 * 16], *key8 = (int32_t *)(void *)key;
+    float cut[32], alpha[32], bias[16 * 16], scale[16 * 16], *key = (float *)(void *)key_memory.end - n * panels * 16;
+    int32_t cut8[32], bias8[16 * 16], start[16 * 16], *key8 = (int32_t *)(void *)key;
     uint16_t *pass = (uint16_t *)(void *)pass_memory.end - n * panels;
     bool fails = false;
     for (size_t i = 0; i < panels * depth * 16; i++)
         if (bytes)
-            ((uint8_t *)rows)[i] = kind ? 255 : (uint8_t)random_bits();
+            rows[i] = kind ? row_kinds[type - PANELS_U8][kind - 1] : (char)random_bits();
         else
             ((float *)(void *)rows)[i] = random_float(true);
     for (size_t i = 0; i < (n - 1) * stride + depth; i++)
         if (bytes)
-            ((int8_t *)q)[i] = kind ? (int8_t)(kind == 1 ? -128 : 127) : (int8_t)random_bits();
+            q[i] = kind ? query_kinds[type - PANELS_U8][kind - 1] : (char)random_bits();
         else
             ((float *)(void *)q)[i] = random_float(true);
-    for (size_t r = 0; r < panels * 16; r++) bias8[r] = (int32_t)(random_bits() % 100), bias[r] = (float)bias8[r];
-    for (size_t i = 0; i < n; i++)
+    for (size_t r = 0; r < panels * 16; r++) {
+        bias8[r] = kind ? 0 : (int32_t)(random_bits() % 100), bias[r] = (float)bias8[r];
+        scale[r] = (float)(1 << random_bits() % 4);
+        start[r] = kind ? 0 : (int32_t)(random_bits() % 1000) - 500;
+    }
+    for (size_t i = 0; i < n; i++) {
         cut8[i] = i % 3 == 0 ? INT32_MAX : (int32_t)(random_bits() % 64) - 20, cut[i] = i % 3 == 0 ? INFINITY : (float)cut8[i];
-    leann_panels all = {rows, bytes ? (const void *)bias8 : bias, depth, panels};
-    if (bytes)
-        t->panels_u8(all, (const int8_t *)q, stride, n, -2, cut8, key8, pass);
-    else
-        t->panels_f32(all, (const float *)(const void *)q, stride, n, -2, cut, key, pass);
+        alpha[i] = type == PANELS_I8 && i % 2 ? 1 : -2;
+    }
+    leann_panels all = {rows, whole ? (const void *)bias8 : bias, scale, start, depth, panels};
+    if (type == PANELS_F32) t->panels_f32(all, (const float *)(const void *)q, stride, n, -2, cut, key, pass);
+    if (type == PANELS_U8) t->panels_u8(all, (const int8_t *)q, stride, n, -2, cut8, key8, pass);
+    if (type == PANELS_I8) t->panels_i8(all, (const uint8_t *)q, stride, n, alpha, cut, key, pass);
     for (size_t i = 0; i < n && !fails; i++)
         for (size_t r = 0; r < panels * 16 && !fails; r++) {
-            int64_t want = bias8[r];
+            int64_t want = type == PANELS_I8 ? start[r] : 0;
             size_t at = i * panels * 16 + r, first = r / 16 * depth * 16;
             for (size_t j = 0; j < depth; j++)
-                want -= bytes
-                            ? 2 * ((int8_t *)q)[i * stride + j] * (int64_t)((uint8_t *)rows)[first + j / 4 * 64 + r % 16 * 4 + j % 4]
-                            : 2 * (int64_t)((float *)(void *)q)[i * stride + j] * (int64_t)((float *)(void *)rows)[first + j * 16 + r % 16];
-            bool under = want <= cut8[i];
+                want += panels_at(type, false, q + i * stride * unit, j) *
+                        panels_at(type, true, rows, first + (bytes ? j / 4 * 64 + r % 16 * 4 + j % 4 : j * 16 + r % 16));
+            want = bias8[r] + (int64_t)alpha[i] * want * (type == PANELS_I8 ? (int64_t)scale[r] : 1);
+            bool under = whole ? (int32_t)want <= cut8[i] : !((double)want > (double)cut[i]);
             fails =
-                (pass[at / 16] >> at % 16 & 1) != under || (under && (bytes ? key8[at] != (int32_t)want : (double)key[at] != (double)want));
+                (pass[at / 16] >> at % 16 & 1) != under || (under && (whole ? key8[at] != (int32_t)want : (double)key[at] != (double)want));
             if (fails)
-                snprintf(why, KERNELS_WHY, "panels of %s, d %zu, query %zu of %zu, row %zu: %g (passes: %d), not %lld",
-                         bytes ? "bytes" : "floats", d, i, n, r, bytes ? (double)key8[at] : (double)key[at], pass[at / 16] >> at % 16 & 1,
-                         (long long)want);
+                snprintf(why, KERNELS_WHY, "panels of %s, d %zu, query %zu of %zu, row %zu: %g (passes: %d), not %lld", names[type], d, i,
+                         n, r, whole ? (double)key8[at] : (double)key[at], pass[at / 16] >> at % 16 & 1, (long long)want);
         }
     guarded_free(rows_memory);
     guarded_free(q_memory);
@@ -549,12 +572,50 @@ static bool panels_fail(const leann_kernels *t, bool bytes, size_t d, size_t n, 
 static bool panels(const leann_kernels *t, char *why)
 {
     static const size_t depths[] = {1, 2, 3, 4, 5, 8, 15, 16, 33, 100};
+    panels_type last = t->panels_u8 ? PANELS_I8 : PANELS_F32;
     bool fails = false;
-    for (size_t i = 0; i < sizeof depths / sizeof *depths && !fails; i++)
-        for (size_t n = 1; n <= 20 && !fails; n += n < 9 ? 1 : 5)
-            for (size_t p = 1; p <= 7 && !fails; p++)
-                fails = panels_fail(t, false, depths[i], n, p, 0, why) || (t->panels_u8 && panels_fail(t, true, depths[i], n, p, 0, why));
-    for (int kind = 1; kind < 3 && !fails; kind++) fails = t->panels_u8 && panels_fail(t, true, 32768, 9, 2, kind, why);
+    for (panels_type type = PANELS_F32; type <= last; type++)
+        for (size_t i = 0; i < sizeof depths / sizeof *depths && !fails; i++)
+            for (size_t n = 1; n <= 20 && !fails; n += n < 9 ? 1 : 5)
+                for (size_t p = 1; p <= 7 && !fails; p++) fails = panels_fail(t, type, depths[i], n, p, 0, why);
+    for (panels_type type = PANELS_U8; type <= last && !fails; type++)
+        for (int kind = 1; kind < 3 && !fails; kind++) fails = panels_fail(t, type, 32768, 9, 2, kind, why);
+    return !fails;
+}
+
+/* Codes are the nearest, of any count and scale; sums of squares are those of the steps. */
+static bool narrowing_bytes(const leann_kernels *t, char *why)
+{
+    enum { MOST = 150 };
+    static const float scales[] = {1, 1e-20F, 1e20F, 1e-35F};
+    bool fails = false;
+    for (size_t n = 1; n <= MOST && t->i8_from_f32 && !fails; n++)
+        for (size_t c = 0; c < sizeof scales / sizeof *scales && !fails; c++) {
+            guarded in_memory = guarded_new(n * sizeof(float)), centre_memory = guarded_new(n * sizeof(float)), out_memory = guarded_new(n);
+            float *in = (float *)(void *)in_memory.end - n, *centre = (float *)(void *)centre_memory.end - n, largest = 0;
+            int8_t *out = (int8_t *)out_memory.end - n;
+            double square = 0, miss = 0;
+            int32_t sum = 0;
+            for (size_t j = 0; j < n; j++) {
+                in[j] = random_float(false) * scales[c], centre[j] = random_float(false) * scales[c];
+                largest = fmaxf(largest, fabsf(in[j] - centre[j]));
+            }
+            leann_narrowed got = t->i8_from_f32(in, centre, out, n);
+            float steps = largest < 1e-30F ? 0 : 127 / largest;
+            for (size_t j = 0; j < n; j++) {
+                float x = (in[j] - centre[j]) * steps;
+                fails |= out[j] != lrintf(x);
+                square += (double)x * (double)x;
+                miss += (double)(x - rintf(x)) * (double)(x - rintf(x));
+                sum += out[j];
+            }
+            fails |= got.largest != largest || got.sum != sum || fabs((double)got.square - square) > 1e-5 * square ||
+                     fabs((double)got.miss - miss) > 1e-5 * miss;
+            if (fails) snprintf(why, KERNELS_WHY, "i8_from_f32 of %zu at %g", n, (double)scales[c]);
+            guarded_free(in_memory);
+            guarded_free(centre_memory);
+            guarded_free(out_memory);
+        }
     return !fails;
 }
 
@@ -564,12 +625,23 @@ static bool selection(const leann_kernels *t, char *why)
 {
     enum { MOST = 200 };
     guarded key_memory = guarded_new(MOST * sizeof(float)), index_memory = guarded_new(MOST * sizeof(uint32_t));
+    guarded whole_memory = guarded_new(MOST * sizeof(uint16_t));
     bool fails = false;
     for (uint32_t n = 0; n <= MOST && !fails; n++)
         for (uint32_t one_in = 1; one_in < 60 && !fails; one_in = one_in * 3 + 1) {
             float *key = (float *)(void *)key_memory.end - n;
+            uint16_t *whole = (uint16_t *)(void *)whole_memory.end - n;
             uint32_t *index = (uint32_t *)(void *)index_memory.end - n, want = 0;
             for (uint32_t i = 0; i < n; i++) key[i] = random_bits() % one_in ? 5 : (float)(random_bits() % 3);
+            for (uint32_t i = 0; i < n; i++) whole[i] = key[i] > 1 ? (uint16_t)(60000 + i) : (uint16_t)(40000 * key[i]);
+            uint32_t few = t->at_most_u16(whole, n, 40000, index);
+            for (uint32_t i = 0; i < n; i++)
+                if (whole[i] <= 40000) {
+                    fails |= want >= few || index[want] != i;
+                    want++;
+                }
+            fails |= few != want || t->at_most_u16(whole, n, UINT16_MAX, index) != n;
+            want = 0;
             if (n > 20) key[n / 2] = NAN, key[n / 3] = INFINITY, key[n / 4] = -INFINITY;
             uint32_t some = t->at_most(key, n, 1, index);
             for (uint32_t i = 0; i < n; i++)
@@ -582,6 +654,7 @@ static bool selection(const leann_kernels *t, char *why)
         }
     guarded_free(key_memory);
     guarded_free(index_memory);
+    guarded_free(whole_memory);
     return !fails;
 }
 
@@ -880,6 +953,7 @@ const kernels_check kernels_checks[] = {
     {"bytes", bytes},
     {"fast scans", fastscans},
     {"panels", panels},
+    {"narrowing to bytes", narrowing_bytes},
     {"selection", selection},
     {"codebooks", codebooks},
     {"small codes", small_codes},

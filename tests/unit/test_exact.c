@@ -152,6 +152,21 @@ static void far_from_the_origin(void **state)
     }
 }
 
+/* One component says nearly all of a distance, so that codes of bytes see no other: floats take over after the first part of 4 MB. */
+static void one_wide_component(void **state)
+{
+    (void)state;
+    enum { N = 1300, D = 6000, EQUAL = 2 };
+    for (int s = 0; s < 3; s++) {
+        leann_rows rows = make(N, D, LEANN_F32, spaces[s], 0, "rows"), queries = make(3, D, LEANN_F32, spaces[s], 0, "queries");
+        for (uint32_t i = 0; i < N; i++) *(float *)(uintptr_t)leann_row(rows, i) = (float)(i % EQUAL) * 1e6F;
+        for (uint32_t i = 0; i < 3; i++) *(float *)(uintptr_t)leann_row(queries, i) = (float)i * 1e6F;
+        check(rows, queries, 2);
+        drop(rows);
+        drop(queries);
+    }
+}
+
 /* The float product overflows; the float64 key does not. And the other end: squares below the smallest float. */
 static void huge_and_tiny(void **state)
 {
@@ -248,6 +263,7 @@ int main(void)
         cmocka_unit_test(every_type_and_space),
         cmocka_unit_test(shapes),
         cmocka_unit_test(far_from_the_origin),
+        cmocka_unit_test(one_wide_component),
         cmocka_unit_test(huge_and_tiny),
         cmocka_unit_test(ties_by_id),
         cmocka_unit_test(refusals),

@@ -37,8 +37,10 @@ static void complete(void **state)
         if (!t) continue;
         assert_string_equal(t->name, names[i]);
         leann_kernels whole = *t;
-        if (!whole.fastscan8) whole.fastscan8 = leann_kernels_named("scalar")->fastscan8; /* these two may be missing */
+        if (!whole.fastscan8) whole.fastscan8 = leann_kernels_named("scalar")->fastscan8; /* these may be missing */
         if (!whole.panels_u8) whole.panels_u8 = leann_kernels_named("scalar")->panels_u8;
+        if (!whole.i8_from_f32) whole.i8_from_f32 = leann_kernels_named("scalar")->i8_from_f32;
+        if (!whole.panels_i8) whole.panels_i8 = leann_kernels_named("scalar")->panels_i8;
         void *entry[(sizeof whole - sizeof whole.name) / sizeof(void *)];
         memcpy(entry, (const char *)&whole + sizeof whole.name, sizeof entry);
         for (size_t e = 0; e < sizeof entry / sizeof *entry; e++) assert_non_null(entry[e]);

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "core/product.h"
 #include "core/quantizer.h"
+#include "core/sieve.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -303,6 +304,63 @@ static void residual_keys(leann_ctx *ctx, const char *config, leann_rows rows, c
     leann_scratch_reset(ctx, mark);
     leann_free(excess);
     drop(&t);
+}
+
+/* What scorers of packed codes sift out for several queries at once is what sieves keep of all keys, ties and rows equal to a query too. */
+static void sifted(leann_ctx *ctx, const char *config, leann_space space, const float *x, uint32_t queries, uint32_t k)
+{
+    enum { MOST = 9, ROWS = 5000 };
+    trained t = build(ctx, config, (leann_rows){x, D * sizeof *x, N, D, LEANN_F32, LEANN_L2});
+    uint8_t *blocks = NULL, *code = leann_alloc(ctx, ROWS, t.quantizer->code_bytes);
+    leann_rng rng = leann_rng_at(1, "sifted", k);
+    leann_codes codes = {.code = code, .stride = t.quantizer->code_bytes, .n = ROWS, .space = space};
+    for (uint32_t i = 0; i < ROWS; i++) memcpy(code + i * codes.stride, t.code + leann_rng_below(&rng, N) * codes.stride, codes.stride);
+    leann_codes packed = codes;
+    assert_int_equal(t.type->pack(ctx, t.quantizer, &codes, &blocks), LEANN_OK);
+    packed.packed = blocks;
+    size_t mark = leann_scratch_mark(ctx);
+    leann_scorer *fast[MOST];
+    leann_sieve got[MOST], want;
+    float *key = leann_scratch(ctx, ROWS * sizeof *key);
+    for (uint32_t i = 0; i < queries; i++) {
+        fast[i] = t.type->prepare(t.quantizer, ctx, &packed, x + i * 7 * D, NULL);
+        assert_true(leann_sieve_start(&got[i], ctx, k));
+    }
+    if (blocks) fast[0]->sift(fast, got, queries, (leann_span){.owner = LEANN_NONE, .first = 13, .n = ROWS - 13});
+    for (uint32_t i = 0; i < queries && blocks; i++) {
+        leann_scorer *plain = t.type->prepare(t.quantizer, ctx, &codes, x + i * 7 * D, NULL);
+        assert_true(leann_sieve_start(&want, ctx, k));
+        plain->score(plain, (leann_span){.owner = LEANN_NONE, .first = 13, .n = ROWS - 13}, INFINITY, key, NULL);
+        leann_sieve_push_run(&want, key, ROWS - 13, 13);
+        const leann_hit *good = leann_sieve_sort(&want), *hit = leann_sieve_sort(&got[i]);
+        assert_int_equal(got[i].n, want.n);
+        assert_int_equal(fast[i]->dist_comps, ROWS - 13);
+        for (uint32_t j = 0; j < want.n; j++)
+            if (hit[j].id != good[j].id || memcmp(&hit[j].key, &good[j].key, sizeof hit->key) != 0)
+                fail_msg("%s, query %u of %u, k %u, hit %u: row %u at %.9g, not %u at %.9g", config, i, queries, k, j, hit[j].id,
+                         (double)hit[j].key, good[j].id, (double)good[j].key);
+    }
+    leann_scratch_reset(ctx, mark);
+    leann_free(code);
+    leann_free(blocks);
+    drop(&t);
+}
+
+static void test_sift(void **state)
+{
+    (void)state;
+    static const char *const configs[] = {"{pq: {sub_vectors: 6, codebook_size: 64}}", "{pq: {sub_vectors: 8, codebook_size: 16}}",
+                                          "{pq: {sub_vectors: 3, codebook_size: 5}}",
+                                          "{opq: {sub_vectors: 12, codebook_size: 16, turns: 4}}"};
+    static const uint32_t ks[] = {1, 10, 300, 3000};
+    static float x[N * D];
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    data(x, N, D);
+    for (size_t i = 0; i < sizeof configs / sizeof *configs; i++)
+        for (size_t k = 0; k < sizeof ks / sizeof *ks; k++)
+            for (leann_space space = LEANN_L2; space <= LEANN_IP; space++)
+                sifted(ctx, configs[i], space, x, 1 + 4 * (uint32_t)space, ks[k]);
+    leann_ctx_free(ctx);
 }
 
 static void test_residual(void **state)
@@ -653,7 +711,7 @@ int main(void)
         cmocka_unit_test(test_file),       cmocka_unit_test(test_threads),       cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_odd),        cmocka_unit_test(test_bytes),         cmocka_unit_test(test_enough_centroids),
         cmocka_unit_test(test_refused),    cmocka_unit_test(test_rotation_pays), cmocka_unit_test(test_default_sub_vectors),
-        cmocka_unit_test(test_wild_codes),
+        cmocka_unit_test(test_wild_codes), cmocka_unit_test(test_sift),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
