@@ -6,6 +6,7 @@
  *
  * Source: Malkov & Yashunin 2018; Subramanya et al. 2019; the lift: Bachrach et al. 2014 (core/rows.c).
  * SPDX-License-Identifier: MIT */
+#include "core/bounds.h"
 #include "methods/parts.h"
 
 #include <string.h>
@@ -38,7 +39,8 @@ typedef struct {
     leann_index common;
     leann_vectors vectors;
     leann_graph *graph;
-    leann_coded coded; /* empty where the walk sees vectors */
+    leann_coded coded;    /* empty where the walk sees vectors */
+    leann_bounds *bounds; /* of an opened index where the walk sees wide vectors, else NULL */
 } graph_index;
 
 static bool has_codes(const graph_params *p)
@@ -71,7 +73,11 @@ static leann_status graph_open(leann_ctx *ctx, leann_reader *r, leann_index *ind
     if (status == LEANN_OK) status = leann_vectors_open(ctx, r, index->n, index->d, index->space, &self->vectors);
     if (status == LEANN_OK) status = leann_vectors_settle(ctx, r, &self->vectors);
     const graph_params *p = index->params;
-    if (status != LEANN_OK || !has_codes(p)) return status;
+    if (status != LEANN_OK) return status;
+    if (!has_codes(p)) {
+        bool pay = self->graph->slots > 0 && leann_bounds_pay(self->vectors.rows);
+        return pay ? leann_bounds_new(ctx, self->vectors.rows, &self->bounds) : LEANN_OK;
+    }
     status = leann_coded_open(ctx, r, p->quantizer, index->d, index->space, NULL, index->n, false, &self->coded);
     return status == LEANN_OK ? leann_coded_settle(ctx, r, &self->coded) : status;
 }
@@ -82,6 +88,7 @@ static void graph_free(leann_index *index)
     leann_graph_free(self->graph);
     leann_vectors_free(&self->vectors);
     leann_coded_free(&self->coded);
+    leann_bounds_free(self->bounds);
 }
 
 /* The exact k best of n candidates, best first by their codes. A few at a time, so that the k-th best so far can stop the rest early. */
@@ -122,7 +129,9 @@ static leann_status graph_search(const leann_plan *plan, leann_ctx *ctx, const f
     leann_scorer *exact = leann_rows_scorer(ctx, self->vectors.rows, q);
     if (!exact) return leann_ctx_status(ctx);
     if (!self->coded.quantizer) {
-        leann_status status = leann_graph_search(ctx, self->graph, exact, ef, k, ids, key, found);
+        leann_scorer *seen = self->bounds ? leann_bounds_scorer(ctx, self->bounds, exact, q) : exact;
+        if (!seen) return leann_ctx_status(ctx);
+        leann_status status = leann_graph_search(ctx, self->graph, seen, ef, k, ids, key, found);
         work->stage_ns[0] += leann_now_ns() - start;
         return status;
     }
