@@ -1,7 +1,7 @@
-/* bounds.c – lower bounds of |q - x|² for rows (n, d) of floats, from w <= 124 bytes and a float a row: 64 or 128 bytes.
+/* bounds.c – lower bounds of |q - x|² for rows (n, d), from w <= 124 bytes and a float a row: 64 or 128 bytes.
  *
- * A row's shadow is its own coordinates where there are at most 124, else those along 123 orthonormal axes, counted from the mean, and the
- * length of what they leave. Two shadows are never farther apart than the rows (the last coordinate by the triangle inequality). A
+ * A row's shadow is x - µ where that has at most 124 coordinates, else what it is along 123 orthonormal axes and the length of what they
+ * leave. Two shadows are never farther apart than the rows (the last coordinate by the triangle inequality). A
  * shadow is kept as bytes, each coordinate in steps of its own over four deviations about its mean, and beside them how far they lie
  * from it. So, with s the shadow of q and c the bytes' of x,
  *     |q - x| >= |s - c| - (what the bytes are off) - (what rounding may be off),
@@ -29,7 +29,7 @@ enum { LINE = 64, WIDE = 124, SAMPLE = 2048, BLOCK = 256, TOP = 255, CACHE_BYTES
 struct leann_bounds {
     leann_rows rows;
     uint32_t width;       /* coordinates of a shadow */
-    float *centre, *axes; /* (d), (width - 1, d); axes NULL: shadows are the rows */
+    float *centre, *axes; /* (d), (width - 1, d); axes NULL: all of x - centre */
     float *low, *step;    /* (width): byte c of coordinate j stands for low[j] + step[j] * c */
     float margin, reach;  /* of rounding, of a length; of low */
     size_t at, stride;    /* where in a row the float is */
@@ -48,8 +48,8 @@ static size_t stride_of(uint32_t width)
 
 bool leann_bounds_pay(leann_rows rows)
 {
-    size_t bytes = rows.d * sizeof(float);
-    return rows.type == LEANN_F32 && rows.space != LEANN_IP && bytes >= 3 * stride_of(width_of(rows.d)) && rows.n * bytes > CACHE_BYTES;
+    size_t bytes = rows.d * leann_dtype_bytes(rows.type);
+    return rows.space != LEANN_IP && bytes >= 3 * stride_of(width_of(rows.d)) && rows.n * bytes > CACHE_BYTES;
 }
 
 /* The shadow (width) of x (d), which is used up; returns how far rounding may have moved it. */
@@ -57,8 +57,7 @@ static float cast(const leann_bounds *b, float *x, float *shadow)
 {
     const leann_kernels *kernels = leann_kernels_get();
     size_t d = b->rows.d, axes = b->width - 1;
-    if (b->axes)
-        for (size_t j = 0; j < d; j++) x[j] -= b->centre[j];
+    for (size_t j = 0; j < d; j++) x[j] -= b->centre[j];
     float square = kernels->norm_f32(x, d), off = b->margin * sqrtf(square);
     if (!b->axes) {
         memcpy(shadow, x, d * sizeof *shadow);
@@ -133,11 +132,12 @@ leann_status leann_bounds_new(leann_ctx *ctx, leann_rows rows, leann_bounds **ou
     b->low = leann_alloc(ctx, b->width, sizeof *b->low);
     b->step = leann_alloc(ctx, b->width, sizeof *b->step);
     b->code = leann_alloc(ctx, rows.n, b->stride);
-    leann_status status = b->low && b->step && b->code ? LEANN_OK : LEANN_ENOMEM;
+    b->centre = leann_alloc(ctx, d, sizeof *b->centre);
+    leann_status status = b->low && b->step && b->code && b->centre ? LEANN_OK : LEANN_ENOMEM;
+    if (!status && b->width == d) status = leann_rows_mean(ctx, rows, b->centre);
     if (!status && b->width < d) {
-        b->centre = leann_alloc(ctx, d, sizeof *b->centre);
         b->axes = leann_alloc(ctx, b->width - 1, d * sizeof *b->axes);
-        status = b->centre && b->axes ? leann_shadow_axes(ctx, rows, "bounds", b->width - 1, b->centre, b->axes) : LEANN_ENOMEM;
+        status = b->axes ? leann_shadow_axes(ctx, rows, "bounds", b->width - 1, b->centre, b->axes) : LEANN_ENOMEM;
     }
     if (!status) status = find_steps(ctx, b);
     if (!status) status = leann_parallel(ctx, rows.n, BLOCK, encode, b);
@@ -166,6 +166,7 @@ typedef struct {
     const leann_kernels *kernels;
     float *q;  /* (width): the query's shadow less low */
     float off; /* what rounding may have moved it, and a sum's terms */
+    bool all;  /* there was no cut when it was last asked */
 } bound_scorer;
 
 /* Of at most GROUP rows those that must be read, to the front of id, their places to where; returns how many. */
@@ -189,9 +190,10 @@ static uint32_t near_enough(const bound_scorer *s, const uint32_t *ids, uint32_t
 static void score(leann_scorer *self, leann_span span, float cut, float *key, float *low)
 {
     enum { GROUP = 64 };
-    const bound_scorer *s = (const bound_scorer *)self;
+    bound_scorer *s = (bound_scorer *)self;
     self->dist_comps += span.n;
-    if (!(cut < INFINITY) || !span.ids) {
+    s->all = !(cut < INFINITY);
+    if (s->all || !span.ids) {
         s->exact->score(s->exact, span, cut, key, low);
         return;
     }
@@ -209,7 +211,9 @@ static void score(leann_scorer *self, leann_span span, float cut, float *key, fl
 
 static void prefetch(const leann_scorer *self, leann_span span)
 {
-    const leann_bounds *b = ((const bound_scorer *)self)->bounds;
+    const bound_scorer *s = (const bound_scorer *)self;
+    const leann_bounds *b = s->bounds;
+    if (s->all && s->exact->prefetch) s->exact->prefetch(s->exact, span);
     for (uint32_t i = 0; i < span.n; i++) {
         const char *code = b->code + (span.ids ? span.ids[i] : (size_t)span.first + i) * b->stride;
         for (size_t at = 0; at < b->stride; at += LINE) __builtin_prefetch(code + at);
@@ -225,6 +229,6 @@ leann_scorer *leann_bounds_scorer(leann_ctx *ctx, const leann_bounds *bounds, le
     memcpy(x, q, d * sizeof *x);
     float off = cast(bounds, x, shadow) + bounds->margin * bounds->reach;
     for (uint32_t j = 0; j < bounds->width; j++) shadow[j] -= bounds->low[j];
-    *s = (bound_scorer){{score, prefetch, false, false, 0}, exact, bounds, leann_kernels_get(), shadow, off};
+    *s = (bound_scorer){{score, prefetch, false, false, 0}, exact, bounds, leann_kernels_get(), shadow, off, false};
     return &s->common;
 }
