@@ -23,7 +23,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { LINE = 64, WIDE = 124, SAMPLE = 2048, BLOCK = 256, TOP = 255, CACHE_BYTES = 1 << 20 };
+enum { LINE = 64, WIDE = 124, SAMPLE = 2048, BLOCK = 256, TOP = 255, GROUP = 64, CACHE_BYTES = 1 << 20 };
 #define SPREAD 4.0 /* deviations about the mean that the steps cover */
 
 struct leann_bounds {
@@ -169,11 +169,11 @@ typedef struct {
     bool all;  /* there was no cut when it was last asked */
 } bound_scorer;
 
-/* Of at most GROUP rows those that must be read, to the front of id, their places to where; returns how many. */
-static uint32_t near_enough(const bound_scorer *s, const uint32_t *ids, uint32_t n, float cut, uint32_t *id, uint32_t *where, float *square)
+/* Of at most GROUP rows those that must be read, to the front of id (which may be ids), their places to where; returns how many. */
+static uint32_t near_enough(const bound_scorer *s, const uint32_t *ids, uint32_t n, float cut, uint32_t *id, uint32_t *where)
 {
     const leann_bounds *b = s->bounds;
-    float root = sqrtf(cut) + s->off, grown = 1 + 4 * b->margin;
+    float square[GROUP], root = sqrtf(cut) + s->off, grown = 1 + 4 * b->margin;
     uint32_t kept = 0;
     s->kernels->sq8_l2_list(s->q, b->step, (leann_list){b->code, b->stride, ids, 0, n}, b->width, square);
     for (uint32_t i = 0; i < n; i++) {
@@ -187,9 +187,16 @@ static uint32_t near_enough(const bound_scorer *s, const uint32_t *ids, uint32_t
     return kept;
 }
 
+uint32_t leann_bounds_sift(const leann_scorer *scorer, uint32_t *ids, uint32_t n, float cut)
+{
+    uint32_t kept = 0, where[GROUP];
+    for (uint32_t at = 0; at < n; at += GROUP)
+        kept += near_enough((const bound_scorer *)scorer, ids + at, n - at < GROUP ? n - at : GROUP, cut, ids + kept, where);
+    return kept;
+}
+
 static void score(leann_scorer *self, leann_span span, float cut, float *key, float *low)
 {
-    enum { GROUP = 64 };
     bound_scorer *s = (bound_scorer *)self;
     self->dist_comps += span.n;
     s->all = !(cut < INFINITY);
@@ -198,10 +205,10 @@ static void score(leann_scorer *self, leann_span span, float cut, float *key, fl
         return;
     }
     uint32_t id[GROUP], where[GROUP];
-    float square[GROUP], *exact = square; /* the squares are done with when the keys come */
+    float exact[GROUP];
     for (uint32_t at = 0; at < span.n; at += GROUP) {
         uint32_t n = span.n - at < GROUP ? span.n - at : GROUP;
-        uint32_t kept = near_enough(s, span.ids + at, n, cut, id, where, square);
+        uint32_t kept = near_enough(s, span.ids + at, n, cut, id, where);
         for (uint32_t i = 0; i < n; i++) key[at + i] = INFINITY;
         if (kept) s->exact->score(s->exact, (leann_span){LEANN_NONE, 0, kept, id}, cut, exact, NULL);
         for (uint32_t i = 0; i < kept; i++) key[at + where[i]] = exact[i];

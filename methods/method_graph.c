@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+enum { WALKS = 8 }; /* of one thread at a time */
+
 typedef struct {
     leann_choice graph;
     int vectors;
@@ -115,23 +117,35 @@ static leann_status rerank(leann_ctx *ctx, const leann_plan *plan, leann_scorer 
     return leann_rerank(ctx, plan, q, hit, top.n, k, ids, key, found);
 }
 
+static uint32_t ef_of(const leann_plan *plan, uint32_t k)
+{
+    leann_choice graph = ((const graph_params *)plan->index->params)->graph;
+    uint32_t ef = ((const graph_query *)plan->params)->ef_search;
+    if (ef == 0) ef = leann_graph_of(graph)->default_ef(graph.params);
+    return ef < k ? k : ef;
+}
+
+/* *bound: before *exact, or NULL where there are none. */
+static leann_status scorers_of(leann_ctx *ctx, const graph_index *self, const float *q, leann_scorer **exact, leann_scorer **bound)
+{
+    *bound = NULL;
+    *exact = leann_rows_scorer(ctx, self->vectors.rows, q);
+    if (*exact && self->bounds) *bound = leann_bounds_scorer(ctx, self->bounds, *exact, q);
+    return *exact && (*bound || !self->bounds) ? LEANN_OK : LEANN_ENOMEM;
+}
+
 static leann_status graph_search(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t k, uint32_t *ids, float *key,
                                  uint32_t *found)
 {
     const graph_index *self = (const graph_index *)plan->index;
-    const graph_params *p = plan->index->params;
     const graph_query *query = plan->params;
     leann_work *work = leann_ctx_work(ctx);
-    uint32_t ef = query->ef_search;
+    uint32_t ef = ef_of(plan, k);
     uint64_t start = leann_now_ns();
-    if (ef == 0) ef = leann_graph_of(p->graph)->default_ef(p->graph.params);
-    if (ef < k) ef = k;
-    leann_scorer *exact = leann_rows_scorer(ctx, self->vectors.rows, q);
-    if (!exact) return leann_ctx_status(ctx);
+    leann_scorer *exact, *bound;
+    if (scorers_of(ctx, self, q, &exact, &bound)) return leann_ctx_status(ctx);
     if (!self->coded.quantizer) {
-        leann_scorer *seen = self->bounds ? leann_bounds_scorer(ctx, self->bounds, exact, q) : exact;
-        if (!seen) return leann_ctx_status(ctx);
-        leann_status status = leann_graph_search(ctx, self->graph, seen, ef, k, ids, key, found);
+        leann_status status = leann_graph_search(ctx, self->graph, bound ? bound : exact, ef, k, ids, key, found);
         work->stage_ns[0] += leann_now_ns() - start;
         return status;
     }
@@ -144,6 +158,45 @@ static leann_status graph_search(const leann_plan *plan, leann_ctx *ctx, const f
     leann_status status = leann_graph_search(ctx, self->graph, coarse, ef, n, cand, coarse_key, &n);
     work->stage_ns[0] += leann_now_ns() - start;
     return status == LEANN_OK ? rerank(ctx, plan, exact, q, cand, n, k, ids, key, found) : status;
+}
+
+static leann_status one_by_one(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, uint32_t *ids, float *key,
+                               uint32_t *found, leann_work *work)
+{
+    leann_status status = LEANN_OK;
+    for (uint32_t i = 0; i < n && !status; i++) {
+        size_t mark = leann_scratch_mark(ctx), at = (size_t)i * k;
+        *leann_ctx_work(ctx) = (leann_work){0};
+        status = graph_search(plan, ctx, q + (size_t)i * plan->index->d, k, ids + at, key + at, found + i);
+        work[i] = *leann_ctx_work(ctx);
+        leann_scratch_reset(ctx, mark);
+    }
+    return status;
+}
+
+/* Walks over vectors go WALKS at a time: core/walks.c. */
+static leann_status graph_search_batch(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, uint32_t *ids,
+                                       float *key, uint32_t *found, leann_work *work)
+{
+    const graph_index *self = (const graph_index *)plan->index;
+    if (self->coded.quantizer || self->graph->slots == 0) return one_by_one(plan, ctx, q, n, k, ids, key, found, work);
+    leann_status status = LEANN_OK;
+    memset(work, 0, n * sizeof *work);
+    for (uint32_t first = 0; first < n && !status; first += WALKS) {
+        leann_graph_query query[WALKS];
+        uint32_t m = n - first < WALKS ? n - first : WALKS;
+        uint64_t start = leann_now_ns();
+        size_t mark = leann_scratch_mark(ctx);
+        for (uint32_t j = 0; j < m && !status; j++) {
+            size_t i = first + j;
+            query[j] = (leann_graph_query){NULL, NULL, ids + i * k, found + i, key + i * k, work + i};
+            status = scorers_of(ctx, self, q + i * plan->index->d, &query[j].exact, &query[j].bound);
+        }
+        if (!status) status = leann_graph_search_many(ctx, self->graph, query, m, ef_of(plan, k), k);
+        for (uint32_t j = 0, share = (uint32_t)((leann_now_ns() - start) / m); j < m; j++) work[first + j].stage_ns[0] = share;
+        leann_scratch_reset(ctx, mark);
+    }
+    return status;
 }
 
 static void graph_inside(const leann_index *index, leann_inside *out)
@@ -180,6 +233,8 @@ const leann_method_type leann_method_graph = {
     .open = graph_open,
     .free = graph_free,
     .search = graph_search,
+    .search_batch = graph_search_batch,
+    .batch_from = 2,
     .inside = graph_inside,
     .check = graph_check,
     .predict = graph_predict,
