@@ -23,7 +23,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { LINE = 64, WIDE = 124, SAMPLE = 2048, BLOCK = 256, TOP = 255, GROUP = 64, CACHE_BYTES = 1 << 20 };
+enum { LINE = 64, WIDE = 124, SAMPLE = 2048, BLOCK = 256, TOP = 255, GROUP = 64, AHEAD_BYTES = 1024, CACHE_BYTES = 1 << 20 };
 #define SPREAD 4.0 /* deviations about the mean that the steps cover */
 
 struct leann_bounds {
@@ -169,6 +169,12 @@ typedef struct {
     bool all;  /* there was no cut when it was last asked */
 } bound_scorer;
 
+/* Most rows that are read are read to the end: all of a short one is asked for, and of a long one what comes before a stream is noticed. */
+static void ask_for(const leann_bounds *b, uint32_t id)
+{
+    leann_row_prefetch(b->rows, id, b->rows.stride < AHEAD_BYTES ? b->rows.stride : AHEAD_BYTES);
+}
+
 /* Of at most GROUP rows those that must be read, to the front of id (which may be ids), their places to where; returns how many. */
 static uint32_t near_enough(const bound_scorer *s, const uint32_t *ids, uint32_t n, float cut, uint32_t *id, uint32_t *where)
 {
@@ -189,9 +195,10 @@ static uint32_t near_enough(const bound_scorer *s, const uint32_t *ids, uint32_t
 
 uint32_t leann_bounds_sift(const leann_scorer *scorer, uint32_t *ids, uint32_t n, float cut)
 {
+    const bound_scorer *s = (const bound_scorer *)scorer;
     uint32_t kept = 0, where[GROUP];
-    for (uint32_t at = 0; at < n; at += GROUP)
-        kept += near_enough((const bound_scorer *)scorer, ids + at, n - at < GROUP ? n - at : GROUP, cut, ids + kept, where);
+    for (uint32_t at = 0; at < n; at += GROUP) kept += near_enough(s, ids + at, n - at < GROUP ? n - at : GROUP, cut, ids + kept, where);
+    for (uint32_t i = 0; i < kept; i++) ask_for(s->bounds, ids[i]);
     return kept;
 }
 
@@ -210,6 +217,7 @@ static void score(leann_scorer *self, leann_span span, float cut, float *key, fl
         uint32_t n = span.n - at < GROUP ? span.n - at : GROUP;
         uint32_t kept = near_enough(s, span.ids + at, n, cut, id, where);
         for (uint32_t i = 0; i < n; i++) key[at + i] = INFINITY;
+        for (uint32_t i = 0; i < kept; i++) ask_for(s->bounds, id[i]);
         if (kept) s->exact->score(s->exact, (leann_span){LEANN_NONE, 0, kept, id}, cut, exact, NULL);
         for (uint32_t i = 0; i < kept; i++) key[at + where[i]] = exact[i];
     }

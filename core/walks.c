@@ -124,9 +124,7 @@ static leann_status gather(leann_ctx *ctx, const leann_graph *g, walk *w)
 
 static void sift(walk *w)
 {
-    leann_scorer *exact = w->query->exact;
     w->m = leann_bounds_sift(w->query->bound, w->ids, w->m, cut_of(w));
-    if (exact->prefetch) exact->prefetch(exact, (leann_span){LEANN_NONE, 0, w->m, w->ids});
     w->turn = RANK;
 }
 
