@@ -1,8 +1,13 @@
 /* method_graph.c – a graph over all vectors, which are kept: the full-embedding baseline (hnsw, vamana), and flat as its referee.
  *
+ * The walk sees vectors. An opened index holds bounds of wide ones beside them, in memory and not in the file (64 bytes a row up to 60
+ * dimensions, else 128), so that most rows that are too far need not be read: the answers are the same to the bit (core/bounds.c). Queries
+ * that come together walk by turns (core/walks.c).
+ *
  * With a quantizer the walk sees codes, a cache line or two a node, and the best it finds are keyed exactly by the kept vectors, from the
- * best on, each only as far as it can still be among the k nearest. Under inner product the graph is built over rows lifted by one coordinate, in L2; the walk keys the rows themselves by -<q, x>,
- * which is the same order. File: links, vectors and, with a quantizer, codes. Cost: one walk of ef_search candidates a query.
+ * best on, each only as far as it can still be among the k nearest. Under inner product the graph is built over rows lifted by one
+ * coordinate, in L2; the walk keys the rows themselves by -<q, x>, which is the same order. File: links, vectors and, with a quantizer,
+ * codes. Cost: one walk of ef_search candidates a query.
  *
  * Source: Malkov & Yashunin 2018; Subramanya et al. 2019; the lift: Bachrach et al. 2014 (core/rows.c).
  * SPDX-License-Identifier: MIT */
