@@ -244,6 +244,6 @@ leann_scorer *leann_bounds_scorer(leann_ctx *ctx, const leann_bounds *bounds, le
     memcpy(x, q, d * sizeof *x);
     float off = cast(bounds, x, shadow) + bounds->margin * bounds->reach;
     for (uint32_t j = 0; j < bounds->width; j++) shadow[j] -= bounds->low[j];
-    *s = (bound_scorer){{score, prefetch, false, false, 0}, exact, bounds, leann_kernels_get(), shadow, off, false};
+    *s = (bound_scorer){{.score = score, .prefetch = prefetch}, exact, bounds, leann_kernels_get(), shadow, off, false};
     return &s->common;
 }
