@@ -43,6 +43,7 @@ struct leann_dataset {
     leann_rows test;           /* n = 0 when there is none */
     const uint32_t *neighbors; /* (test.n, gt_k) exact ids, or NULL */
     uint32_t gt_k;
+    bool lasting; /* the rows outlive the index, and that is only saved: it may hold them where they are, in their own type */
     /* Labels of the train rows by the name of an HDF5 dataset, made 0 … *count - 1 in order of first appearance; owned by the data
      * set. NULL member: there are none. */
     leann_status (*labels)(const leann_dataset *self, leann_ctx *ctx, const char *name, const uint32_t **label, uint32_t *count);

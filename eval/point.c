@@ -75,6 +75,8 @@ static leann_status build_and_save(leann_ctx *ctx, const leann_job *job, leann_v
 {
     leann_stages *stages = NULL;
     leann_index *index = NULL;
+    leann_dataset lasting = *job->data;
+    lasting.lasting = true;
     leann_rss_reset();
     leann_ctx_facts_clear(ctx);
     leann_status s = leann_stages_new(ctx, job->cache, job->data->sha, &stages);
@@ -84,7 +86,7 @@ static leann_status build_and_save(leann_ctx *ctx, const leann_job *job, leann_v
     }
     leann_stages_accept(stages, leann_program(), job->since_ns);
     uint64_t start = leann_now_ns();
-    s = leann_method_build(ctx, job->data, job->cell->config, stages, &index);
+    s = leann_method_build(ctx, &lasting, job->cell->config, stages, &index);
     double wall = (double)(leann_now_ns() - start) * 1e-9;
     if (!s) {
         leann_value *report = leann_stages_report(stages);

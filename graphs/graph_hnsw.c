@@ -28,7 +28,7 @@ static const leann_param table[] = {
     LEANN_PARAM_INT(hnsw_params, M, 0, 128, "0", "links a row makes on each level; level 0 keeps up to 2M; 0: as complexity says"),
     LEANN_PARAM_INT(hnsw_params, ef_construction, 0, 100000, "0", "candidates of an insertion; 0: as complexity says"),
     LEANN_PARAM_INT(hnsw_params, ef_search, 0, 100000, "0", "candidates of a query that does not say; 0: as complexity says"),
-    LEANN_PARAM_WORD(hnsw_params, judge, LEANN_JUDGE_WORDS, "auto", LEANN_JUDGE_HELP),
+    LEANN_PARAM_LATE_WORD(hnsw_params, judge, LEANN_JUDGE_WORDS, "auto", LEANN_JUDGE_HELP),
     LEANN_PARAM_END};
 
 static hnsw_params resolve(const void *params)
@@ -173,12 +173,13 @@ static leann_status build(leann_ctx *ctx, const leann_oracle *oracle, const void
     if (!levels) return leann_ctx_status(ctx);
     for (uint32_t i = 0; i < n; i++) levels[i] = draw_level(leann_ctx_seed(ctx), i, b.params.M);
     b.levels = levels;
-    status = leann_graph_new(ctx, n, 2 * b.params.M, b.params.M, levels, &g);
+    status = leann_linker_start(ctx, oracle, (leann_judge)b.params.judge, &b.linker);
+    if (!status) status = leann_graph_new(ctx, n, 2 * b.params.M, b.params.M, levels, &g);
     if (status) goto done;
+    b.linker.graph = g;
+    b.linker.keep = g->slots;
+    if ((status = insert_all(ctx, &b))) goto done;
     g->default_ef = b.params.ef_search;
-    status = leann_linker_start(ctx, oracle, (leann_judge)b.params.judge, g, &b.linker);
-    if (!status) status = insert_all(ctx, &b);
-    if (status) goto done;
     g->entry = b.entry;
     assert(b.top == g->top_level);
     if ((status = leann_reach(ctx, oracle, g))) goto done;

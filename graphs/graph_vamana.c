@@ -35,7 +35,7 @@ static const leann_param table[] = {
     LEANN_PARAM_INT(vamana_params, ef_search, 0, 100000, "0", "candidates of a query that does not say; 0: as complexity says"),
     LEANN_PARAM_INT(vamana_params, passes, 1, 2, "2", "2: link all rows without slack first, then again with alpha"),
     LEANN_PARAM_REAL(vamana_params, alpha, 1, 2, "1.095", "how much longer, in Euclidean distance, a detour must be for an edge to stay"),
-    LEANN_PARAM_WORD(vamana_params, judge, LEANN_JUDGE_WORDS, "auto", LEANN_JUDGE_HELP),
+    LEANN_PARAM_LATE_WORD(vamana_params, judge, LEANN_JUDGE_WORDS, "auto", LEANN_JUDGE_HELP),
     LEANN_PARAM_END};
 
 static vamana_params resolve(const void *params)
@@ -191,10 +191,11 @@ static leann_status insert_all(leann_ctx *ctx, vamana_build *b, float slack)
 static leann_status start(leann_ctx *ctx, const leann_oracle *oracle, vamana_build *b, leann_graph **out)
 {
     uint32_t n = oracle->n, batch = leann_linker_batch(n, UINT32_MAX);
-    leann_status status = leann_graph_new(ctx, n, b->params.degree + b->params.degree * ROOM / 100, 0, NULL, out);
-    if (!status) status = leann_linker_start(ctx, oracle, (leann_judge)b->params.judge, *out, &b->linker);
+    leann_status status = leann_linker_start(ctx, oracle, (leann_judge)b->params.judge, &b->linker);
+    if (!status) status = leann_graph_new(ctx, n, b->params.degree + b->params.degree * ROOM / 100, 0, NULL, out);
     if (!status) status = medoid(ctx, oracle, &(*out)->entry);
     if (status) return status;
+    b->linker.graph = *out;
     b->linker.keep = b->params.degree;
     b->order = leann_alloc(ctx, n, sizeof *b->order);
     b->forward = leann_alloc(ctx, (size_t)batch * b->params.degree, sizeof *b->forward);

@@ -46,11 +46,11 @@ static leann_status judge_by_codes(leann_ctx *ctx, leann_rows rows, leann_linker
     return status;
 }
 
-leann_status leann_linker_start(leann_ctx *ctx, const leann_oracle *oracle, leann_judge judge, leann_graph *graph, leann_linker *linker)
+leann_status leann_linker_start(leann_ctx *ctx, const leann_oracle *oracle, leann_judge judge, leann_linker *linker)
 {
     leann_rows rows = oracle->rows;
-    *linker = (leann_linker){.oracle = oracle, .graph = graph, .keep = graph->slots, .slack = 1};
-    linker->chain = leann_alloc(ctx, graph->n, sizeof *linker->chain);
+    *linker = (leann_linker){.oracle = oracle, .slack = 1};
+    linker->chain = leann_alloc(ctx, rows.n, sizeof *linker->chain);
     if (!linker->chain) return LEANN_ENOMEM;
     if (judge == LEANN_JUDGE_ROWS || rows.type == LEANN_U8 || rows.n < NARROW_N || rows.d > NARROW_D) return LEANN_OK;
     leann_status status = judge_by_codes(ctx, rows, linker);

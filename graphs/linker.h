@@ -25,9 +25,10 @@ typedef enum { LEANN_JUDGE_AUTO, LEANN_JUDGE_ROWS } leann_judge;
     "what links are judged by; auto: 8 bits a component where there are 10,000 rows and these codes find as good as the same neighbours, " \
     "measured on 32 rows, else the rows themselves"
 
-/* keep is all slots, slack is 1; the caller may change them. Stop frees after a failure too.
+/* To be called before the graph is made, since making codes takes memory of its own; graph and keep are then the caller's to set. slack is
+ * 1. Stop frees after a failure too.
  *   errors  ENOMEM, EINTR */
-leann_status leann_linker_start(leann_ctx *ctx, const leann_oracle *oracle, leann_judge judge, leann_graph *graph, leann_linker *linker);
+leann_status leann_linker_start(leann_ctx *ctx, const leann_oracle *oracle, leann_judge judge, leann_linker *linker);
 void leann_linker_stop(leann_linker *linker);
 
 /* How many rows the next batch takes when `done` of n are in the graph. */

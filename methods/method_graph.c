@@ -60,7 +60,7 @@ static leann_status graph_build(leann_ctx *ctx, const leann_dataset *data, leann
     graph_index *self = (graph_index *)index;
     const graph_params *p = index->params;
     leann_status status = leann_links_over_rows(ctx, stages, data->train, p->graph, &self->graph);
-    if (status == LEANN_OK) status = leann_vectors_take(ctx, data->train, NULL, (leann_keep)p->vectors, &self->vectors);
+    if (status == LEANN_OK) status = leann_vectors_take(ctx, data, NULL, (leann_keep)p->vectors, &self->vectors);
     if (status != LEANN_OK || !has_codes(p)) return status;
     return leann_coded_make(ctx, stages, &(leann_coding){.rows = data->train, .quantizer = p->quantizer}, &self->coded);
 }

@@ -51,7 +51,8 @@ leann_dtype leann_keep_type(leann_dtype source, leann_keep keep);
 
 typedef struct {
     leann_rows rows;
-    void *owned; /* NULL when mapped */
+    void *owned;      /* NULL when mapped or the data set's */
+    leann_dtype type; /* as saved */
 } leann_vectors;
 
 /* n items of `bytes` that lie `stride` apart, as one section without gaps. */
@@ -66,9 +67,9 @@ static inline size_t leann_line_up(size_t bytes) /* to whole cache lines */
     return (bytes + 63) / 64 * 64;
 }
 
-/* A copy of rows, in the order of ids (NULL: their own). In parallel.
+/* A copy of the train rows, in the order of ids (NULL: their own; lasting rows then stay where they are). In parallel.
  *   errors  ENOMEM, EINTR */
-leann_status leann_vectors_take(leann_ctx *ctx, leann_rows rows, const uint32_t *ids, leann_keep keep, leann_vectors *out);
+leann_status leann_vectors_take(leann_ctx *ctx, const leann_dataset *data, const uint32_t *ids, leann_keep keep, leann_vectors *out);
 leann_status leann_vectors_save(const leann_vectors *vectors, leann_writer *w);
 /* The rows where the file has them.
  *   errors  EFORMAT no such section, another shape, numbers that are not finite, zero rows (angular) */

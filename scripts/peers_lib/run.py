@@ -230,7 +230,9 @@ class Run:
 
     def ours(self, entry, efs, seed):
         builder, searcher, out = Worker(Builder), Worker(Searcher), str(self.folder / "fidelity-index")
-        found, common = {}, ({**slim(entry), "seed": seed}, self.path, self.args.k, self.args.library)
+        build = entry["params"]["build"]
+        params = {**entry["params"], "build": {**build, "graph": {"hnsw": {**build["graph"]["hnsw"], "judge": "rows"}}}}   # as hnswlib
+        found, common = {}, ({**slim(entry), "params": params, "seed": seed}, self.path, self.args.k, self.args.library)
         say(f"leann-hnsw: build with seed {seed} and count")
         try:
             builder.call("build", *common, max(self.args.build_threads), out)
