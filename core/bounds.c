@@ -25,7 +25,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { LINE = 64, WIDE = 124, SAMPLE = 2048, BLOCK = 256, TOP = 255, GROUP = 64, AHEAD_BYTES = 1024, CACHE_BYTES = 1 << 20 };
+enum { LINE = 64, WIDE = 124, SAMPLE = 2048, BLOCK = 256, TOP = 255, GROUP = 64, AHEAD_BYTES = 256, CACHE_BYTES = 1 << 20 };
 #define SPREAD 4.0 /* deviations about the mean that the steps cover */
 
 struct leann_bounds {
@@ -171,7 +171,7 @@ typedef struct {
     bool all;  /* there was no cut when it was last asked */
 } bound_scorer;
 
-/* Most rows that are read are read to the end: all of a short one is asked for, and of a long one what comes before a stream is noticed. */
+/* Most rows that are read are read to the end: all of a short one is asked for, of a long one its head. */
 static void ask_for(const leann_bounds *b, uint32_t id)
 {
     leann_row_prefetch(b->rows, id, b->rows.stride < AHEAD_BYTES ? b->rows.stride : AHEAD_BYTES);

@@ -1,12 +1,11 @@
 /* walks.c – several searches of one graph by turns: each is that of walk.c, hop for hop, but never waits for memory while another has work.
  *
- * A hop is three turns. `gather` reads a node's links and asks for the bounds of those not met; `sift` asks for the rows of those whose bound
- * is not above the cut; `rank` keys them, merges them into the queue and asks for the links of the next node. Without bounds, or a cut,
+ * A hop is four turns. `look` reads a node's links and asks for their marks; `gather` asks for the bounds of those not met; `sift` asks for
+ * the rows of those whose bound is not above the cut; `rank` keys them, merges them into the queue and asks for the links of the next node. Without bounds, or a cut,
  * the rows are asked for at once and there is no sift. Between two turns of a walk every other one has its own.
  *
  * Source: Malkov & Yashunin 2018, Algorithms 2 and 5; turns: Kocberber, Falsafi & Grot 2015 (asynchronous memory access chaining).
- * Differs from walk.c: nothing is asked for on a guess; the nodes met lie in a hash table of each walk, which a cache holds for all of
- *   them, where marks of all nodes would be as many arrays.
+ * Differs from walk.c: nothing is asked for on a guess.
  *
  * SPDX-License-Identifier: MIT */
 #include "core/bounds.h"
@@ -14,47 +13,9 @@
 
 #include <assert.h>
 
-/* ---- the nodes that a walk has met ------------------------------------------------------------------------------------------ */
-
-typedef struct {
-    uint32_t *slot; /* (mask + 1): id + 1, or 0; at most half full */
-    uint32_t mask, n;
-} met;
-
-static bool met_new(leann_ctx *ctx, uint32_t size, met *out)
-{
-    *out = (met){leann_scratch(ctx, size * sizeof *out->slot), size - 1, 0};
-    if (out->slot) memset(out->slot, 0, size * sizeof *out->slot);
-    return out->slot;
-}
-
-/* Adds id; false if it was there. */
-static bool meet(met *m, uint32_t id)
-{
-    uint32_t at = id * 0x9e3779b1u;
-    for (at = (at ^ at >> 15) & m->mask; m->slot[at]; at = (at + 1) & m->mask)
-        if (m->slot[at] == id + 1) return false;
-    m->slot[at] = id + 1;
-    m->n++;
-    return true;
-}
-
-/* Room for so many more. */
-static bool met_reserve(leann_ctx *ctx, met *m, uint32_t more)
-{
-    if ((m->n + more) * 2 <= m->mask + 1) return true;
-    met old = *m;
-    uint32_t size = 2 * (old.mask + 1);
-    while (size < (old.n + more) * 2) size *= 2;
-    if (!met_new(ctx, size, m)) return false;
-    for (uint32_t i = 0; i <= old.mask; i++)
-        if (old.slot[i]) meet(m, old.slot[i] - 1);
-    return true;
-}
-
 /* ---- turns -------------------------------------------------------------------------------------------------------------------- */
 
-typedef enum { GATHER, SIFT, RANK, DONE } turn;
+typedef enum { LOOK, GATHER, SIFT, RANK, DONE } turn;
 
 typedef struct {
     const leann_graph_query *query;
@@ -62,8 +23,8 @@ typedef struct {
     uint32_t level, open; /* open: the place in the queue of the node whose turn it is, on level 0 */
     leann_hit at;         /* the nearest node so far, above level 0 */
     queue q;
-    met met;
-    uint32_t m, *ids; /* of the hop */
+    uint16_t *marks, epoch; /* marks (n): epoch where met */
+    uint32_t m, *ids;       /* of the hop */
     float *key;
     leann_hit *fresh;
     uint64_t hops, dist_comps;
@@ -85,33 +46,35 @@ static void go_on(const leann_graph *g, walk *w)
     const uint32_t *list = links_of(g, w);
     uint32_t slots = w->level > 0 ? g->upper_slots : g->slots;
     for (uint32_t i = 0; i <= slots; i += 16) __builtin_prefetch(list + i);
-    w->turn = GATHER;
+    w->turn = w->level > 0 ? GATHER : LOOK;
 }
 
 static void enter_level(const leann_graph *g, walk *w, uint32_t level)
 {
     w->level = level;
     if (level == 0) {
-        meet(&w->met, w->at.id);
+        w->marks[w->at.id] = w->epoch;
         w->q.hit[w->q.n++] = w->at;
     }
     go_on(g, w);
 }
 
-static leann_status gather(leann_ctx *ctx, const leann_graph *g, walk *w)
+static void look(const leann_graph *g, walk *w)
 {
     const uint32_t *list = links_of(g, w);
-    w->m = 0;
+    for (uint32_t i = 1; i <= list[0]; i++) __builtin_prefetch(w->marks + list[i], 1);
+    w->turn = GATHER;
+}
+
+static void gather(const leann_graph *g, walk *w)
+{
+    const uint32_t *list = links_of(g, w);
     if (w->level > 0) {
         memcpy(w->ids, list + 1, list[0] * sizeof *w->ids);
         w->m = list[0];
     } else {
-        if (!met_reserve(ctx, &w->met, list[0])) return LEANN_ENOMEM;
         w->q.hit[w->open].id |= CLOSED;
-        for (uint32_t i = 1; i <= list[0]; i++) {
-            w->ids[w->m] = list[i];
-            w->m += meet(&w->met, list[i]);
-        }
+        w->m = unmet(list, w->marks, w->epoch, w->ids);
     }
     w->hops++;
     w->dist_comps += w->m;
@@ -119,7 +82,6 @@ static leann_status gather(leann_ctx *ctx, const leann_graph *g, walk *w)
     leann_scorer *scorer = sift ? w->query->bound : w->query->exact;
     if (scorer->prefetch) scorer->prefetch(scorer, (leann_span){LEANN_NONE, 0, w->m, w->ids});
     w->turn = sift ? SIFT : RANK;
-    return LEANN_OK;
 }
 
 static void sift(walk *w)
@@ -156,15 +118,16 @@ static void rank(const leann_graph *g, walk *w)
 
 static leann_status begin(leann_ctx *ctx, const leann_graph *g, const leann_graph_query *query, uint32_t ef, walk *w)
 {
-    enum { MET = 1024, MET_EF = 32 }; /* a walk meets some 10 to 20 nodes for each that it keeps */
-    uint32_t slots = g->slots > g->upper_slots ? g->slots : g->upper_slots, size = MET;
-    *w = (walk){.query = query, .at = {.id = g->entry}, .q.ef = ef < g->n ? ef : g->n, .dist_comps = 1};
-    while (size / MET_EF < w->q.ef) size *= 2;
+    uint32_t slots = g->slots > g->upper_slots ? g->slots : g->upper_slots;
+    w->query = query;
+    w->at.id = g->entry;
+    w->dist_comps = 1;
+    w->q.ef = ef < g->n ? ef : g->n;
     w->q.hit = leann_scratch(ctx, ((size_t)w->q.ef + g->slots + 1) * sizeof *w->q.hit);
     w->ids = leann_scratch(ctx, (slots + (size_t)1) * sizeof *w->ids); /* + 1: the gather writes one past */
     w->key = leann_scratch(ctx, (slots + (size_t)1) * sizeof *w->key);
     w->fresh = leann_scratch(ctx, (slots + (size_t)1) * sizeof *w->fresh);
-    if (!w->q.hit || !w->ids || !w->key || !w->fresh || !met_new(ctx, size, &w->met)) return LEANN_ENOMEM;
+    if (!w->q.hit || !w->ids || !w->key || !w->fresh) return LEANN_ENOMEM;
     query->exact->score(query->exact, (leann_span){LEANN_NONE, 0, 1, &w->at.id}, INFINITY, &w->at.key, NULL);
     enter_level(g, w, g->top_level);
     return LEANN_OK;
@@ -190,21 +153,33 @@ leann_status leann_graph_search_many(leann_ctx *ctx, const leann_graph *graph, c
     if (k == 0) return leann_fail(ctx, LEANN_EINVAL, "k is 0: it must be at least 1");
     if (ef < k) return leann_fail(ctx, LEANN_EINVAL, "ef is %u: it must be at least k = %u", ef, k);
     size_t mark = leann_scratch_mark(ctx);
+    uint16_t epoch, *marks = leann_ctx_marks(ctx, n * graph->n, &epoch);
     walk *walks = leann_scratch(ctx, n * sizeof *walks);
-    leann_status status = walks ? LEANN_OK : LEANN_ENOMEM;
-    for (uint32_t i = 0; i < n && !status; i++) status = begin(ctx, graph, query + i, ef, walks + i);
+    leann_status status = marks && walks ? LEANN_OK : LEANN_ENOMEM;
+    for (uint32_t i = 0; i < n && !status; i++) {
+        walks[i] = (walk){.marks = marks + (size_t)i * graph->n, .epoch = epoch};
+        status = begin(ctx, graph, query + i, ef, walks + i);
+    }
     for (uint32_t left = n; left > 0 && !status;) {
-        for (uint32_t i = 0; i < left && !status; i++) {
+        for (uint32_t i = 0; i < left; i++) {
             walk *w = walks + i;
-            if (w->turn == GATHER)
-                status = gather(ctx, graph, w);
-            else if (w->turn == SIFT)
+            switch (w->turn) {
+            case LOOK:
+                look(graph, w);
+                break;
+            case GATHER:
+                gather(graph, w);
+                break;
+            case SIFT:
                 sift(w);
-            else
+                break;
+            case RANK:
                 rank(graph, w);
-            if (w->turn != DONE) continue;
-            end(w, k);
-            *w = walks[--left];
+                break;
+            case DONE:
+                end(w, k);
+                *w = walks[--left];
+            }
         }
     }
     leann_scratch_reset(ctx, mark);
