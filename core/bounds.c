@@ -177,7 +177,7 @@ static void ask_for(const leann_bounds *b, uint32_t id)
     leann_row_prefetch(b->rows, id, b->rows.stride < AHEAD_BYTES ? b->rows.stride : AHEAD_BYTES);
 }
 
-/* Of at most GROUP rows those that must be read, to the front of id (which may be ids), their places to where; returns how many. */
+/* Of at most GROUP rows those that must be read, to the front of id, their places to where; returns how many. */
 static uint32_t near_enough(const bound_scorer *s, const uint32_t *ids, uint32_t n, float cut, uint32_t *id, uint32_t *where)
 {
     const leann_bounds *b = s->bounds;
@@ -195,12 +195,12 @@ static uint32_t near_enough(const bound_scorer *s, const uint32_t *ids, uint32_t
     return kept;
 }
 
-uint32_t leann_bounds_sift(const leann_scorer *scorer, uint32_t *ids, uint32_t n, float cut)
+uint32_t leann_bounds_sift(const leann_scorer *scorer, const uint32_t *ids, uint32_t n, float cut, uint32_t *near)
 {
     const bound_scorer *s = (const bound_scorer *)scorer;
     uint32_t kept = 0, where[GROUP];
-    for (uint32_t at = 0; at < n; at += GROUP) kept += near_enough(s, ids + at, n - at < GROUP ? n - at : GROUP, cut, ids + kept, where);
-    for (uint32_t i = 0; i < kept; i++) ask_for(s->bounds, ids[i]);
+    for (uint32_t at = 0; at < n; at += GROUP) kept += near_enough(s, ids + at, n - at < GROUP ? n - at : GROUP, cut, near + kept, where);
+    for (uint32_t i = 0; i < kept; i++) ask_for(s->bounds, near[i]);
     return kept;
 }
 

@@ -1,11 +1,12 @@
 /* walks.c – several searches of one graph by turns: each is that of walk.c, hop for hop, but never waits for memory while another has work.
  *
- * A hop is four turns. `look` reads a node's links and asks for their marks; `gather` asks for the bounds of those not met; `sift` asks for
- * the rows of those whose bound is not above the cut; `rank` keys them, merges them into the queue and asks for the links of the next node. Without bounds, or a cut,
+ * A hop is three turns. `gather` reads a node's links and asks for the bounds of those not met; `sift` asks for the rows of those whose bound
+ * is not above the cut; `rank` keys them, merges them into the queue and asks for the links of the next node. Without bounds, or a cut,
  * the rows are asked for at once and there is no sift. Between two turns of a walk every other one has its own.
  *
  * Source: Malkov & Yashunin 2018, Algorithms 2 and 5; turns: Kocberber, Falsafi & Grot 2015 (asynchronous memory access chaining).
- * Differs from walk.c: nothing is asked for on a guess.
+ * Differs from walk.c: nothing is asked for on a guess, and a node met is a bit, so that a cache holds those of all walks; what a walk
+ *   met is listed, and its bits are cleared one by one.
  *
  * SPDX-License-Identifier: MIT */
 #include "core/bounds.h"
@@ -15,7 +16,7 @@
 
 /* ---- turns -------------------------------------------------------------------------------------------------------------------- */
 
-typedef enum { LOOK, GATHER, SIFT, RANK, DONE } turn;
+typedef enum { GATHER, SIFT, RANK, DONE } turn;
 
 typedef struct {
     const leann_graph_query *query;
@@ -23,8 +24,9 @@ typedef struct {
     uint32_t level, open; /* open: the place in the queue of the node whose turn it is, on level 0 */
     leann_hit at;         /* the nearest node so far, above level 0 */
     queue q;
-    uint16_t *marks, epoch; /* marks (n): epoch where met */
-    uint32_t m, *ids;       /* of the hop */
+    uint64_t *bits;             /* 1 for a node met on level 0 */
+    uint32_t *met, met_n, room; /* (room) those nodes */
+    uint32_t m, *ids, *near;    /* of the hop: ids is a part of met where there are bounds to sift by */
     float *key;
     leann_hit *fresh;
     uint64_t hops, dist_comps;
@@ -46,35 +48,56 @@ static void go_on(const leann_graph *g, walk *w)
     const uint32_t *list = links_of(g, w);
     uint32_t slots = w->level > 0 ? g->upper_slots : g->slots;
     for (uint32_t i = 0; i <= slots; i += 16) __builtin_prefetch(list + i);
-    w->turn = w->level > 0 ? GATHER : LOOK;
+    w->turn = GATHER;
+}
+
+/* Adds those of n nodes that are new to met, without a branch; returns how many. */
+static uint32_t meet(walk *w, const uint32_t *ids, uint32_t n)
+{
+    uint32_t before = w->met_n;
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t *word = w->bits + ids[i] / 64, bit = (uint64_t)1 << ids[i] % 64;
+        w->met[w->met_n] = ids[i];
+        w->met_n += !(*word & bit);
+        *word |= bit;
+    }
+    return w->met_n - before;
 }
 
 static void enter_level(const leann_graph *g, walk *w, uint32_t level)
 {
     w->level = level;
     if (level == 0) {
-        w->marks[w->at.id] = w->epoch;
+        meet(w, &w->at.id, 1);
         w->q.hit[w->q.n++] = w->at;
     }
     go_on(g, w);
 }
 
-static void look(const leann_graph *g, walk *w)
+/* Room in met for one list more, and one past it. */
+static bool make_room(leann_ctx *ctx, walk *w, uint32_t slots)
 {
-    const uint32_t *list = links_of(g, w);
-    for (uint32_t i = 1; i <= list[0]; i++) __builtin_prefetch(w->marks + list[i], 1);
-    w->turn = GATHER;
+    if (w->room - w->met_n > slots) return true;
+    uint32_t room = 2 * w->room + slots + 1, *met = leann_scratch(ctx, room * sizeof *met);
+    if (!met) return false;
+    if (w->met_n) memcpy(met, w->met, w->met_n * sizeof *met);
+    w->met = met;
+    w->room = room;
+    return true;
 }
 
-static void gather(const leann_graph *g, walk *w)
+static leann_status gather(leann_ctx *ctx, const leann_graph *g, walk *w)
 {
     const uint32_t *list = links_of(g, w);
     if (w->level > 0) {
-        memcpy(w->ids, list + 1, list[0] * sizeof *w->ids);
+        memcpy(w->near, list + 1, list[0] * sizeof *w->near);
+        w->ids = w->near;
         w->m = list[0];
     } else {
+        if (!make_room(ctx, w, list[0])) return LEANN_ENOMEM;
         w->q.hit[w->open].id |= CLOSED;
-        w->m = unmet(list, w->marks, w->epoch, w->ids);
+        w->ids = w->met + w->met_n;
+        w->m = meet(w, list + 1, list[0]);
     }
     w->hops++;
     w->dist_comps += w->m;
@@ -82,11 +105,13 @@ static void gather(const leann_graph *g, walk *w)
     leann_scorer *scorer = sift ? w->query->bound : w->query->exact;
     if (scorer->prefetch) scorer->prefetch(scorer, (leann_span){LEANN_NONE, 0, w->m, w->ids});
     w->turn = sift ? SIFT : RANK;
+    return LEANN_OK;
 }
 
 static void sift(walk *w)
 {
-    w->m = leann_bounds_sift(w->query->bound, w->ids, w->m, cut_of(w));
+    w->m = leann_bounds_sift(w->query->bound, w->ids, w->m, cut_of(w), w->near);
+    w->ids = w->near;
     w->turn = RANK;
 }
 
@@ -118,16 +143,18 @@ static void rank(const leann_graph *g, walk *w)
 
 static leann_status begin(leann_ctx *ctx, const leann_graph *g, const leann_graph_query *query, uint32_t ef, walk *w)
 {
+    enum { MET_EF = 32 }; /* a walk meets some 10 to 30 nodes for each that it keeps */
     uint32_t slots = g->slots > g->upper_slots ? g->slots : g->upper_slots;
     w->query = query;
     w->at.id = g->entry;
     w->dist_comps = 1;
     w->q.ef = ef < g->n ? ef : g->n;
     w->q.hit = leann_scratch(ctx, ((size_t)w->q.ef + g->slots + 1) * sizeof *w->q.hit);
-    w->ids = leann_scratch(ctx, (slots + (size_t)1) * sizeof *w->ids); /* + 1: the gather writes one past */
-    w->key = leann_scratch(ctx, (slots + (size_t)1) * sizeof *w->key);
-    w->fresh = leann_scratch(ctx, (slots + (size_t)1) * sizeof *w->fresh);
-    if (!w->q.hit || !w->ids || !w->key || !w->fresh) return LEANN_ENOMEM;
+    w->near = leann_scratch(ctx, slots * sizeof *w->near);
+    w->key = leann_scratch(ctx, slots * sizeof *w->key);
+    w->fresh = leann_scratch(ctx, slots * sizeof *w->fresh);
+    if (!w->q.hit || !w->near || !w->key || !w->fresh || !make_room(ctx, w, w->q.ef < g->n / MET_EF ? MET_EF * w->q.ef : g->n))
+        return LEANN_ENOMEM;
     query->exact->score(query->exact, (leann_span){LEANN_NONE, 0, 1, &w->at.id}, INFINITY, &w->at.key, NULL);
     enter_level(g, w, g->top_level);
     return LEANN_OK;
@@ -136,6 +163,7 @@ static leann_status begin(leann_ctx *ctx, const leann_graph *g, const leann_grap
 static void end(walk *w, uint32_t k)
 {
     const leann_graph_query *query = w->query;
+    for (uint32_t i = 0; i < w->met_n; i++) w->bits[w->met[i] / 64] = 0;
     queue_end(&w->q);
     *query->found = w->q.n < k ? w->q.n : k;
     for (uint32_t i = 0; i < *query->found; i++) {
@@ -153,33 +181,27 @@ leann_status leann_graph_search_many(leann_ctx *ctx, const leann_graph *graph, c
     if (k == 0) return leann_fail(ctx, LEANN_EINVAL, "k is 0: it must be at least 1");
     if (ef < k) return leann_fail(ctx, LEANN_EINVAL, "ef is %u: it must be at least k = %u", ef, k);
     size_t mark = leann_scratch_mark(ctx);
-    uint16_t epoch, *marks = leann_ctx_marks(ctx, n * graph->n, &epoch);
+    size_t words = ((size_t)graph->n + 63) / 64;
+    uint64_t *bits = leann_ctx_bits(ctx, n * words);
     walk *walks = leann_scratch(ctx, n * sizeof *walks);
-    leann_status status = marks && walks ? LEANN_OK : LEANN_ENOMEM;
-    for (uint32_t i = 0; i < n && !status; i++) {
-        walks[i] = (walk){.marks = marks + (size_t)i * graph->n, .epoch = epoch};
-        status = begin(ctx, graph, query + i, ef, walks + i);
+    leann_status status = bits && walks ? LEANN_OK : LEANN_ENOMEM;
+    uint32_t left = 0;
+    for (; left < n && !status; left++) {
+        walks[left] = (walk){.bits = bits + left * words};
+        status = begin(ctx, graph, query + left, ef, walks + left);
     }
-    for (uint32_t left = n; left > 0 && !status;) {
+    while (left > 0) {
         for (uint32_t i = 0; i < left; i++) {
             walk *w = walks + i;
-            switch (w->turn) {
-            case LOOK:
-                look(graph, w);
-                break;
-            case GATHER:
-                gather(graph, w);
-                break;
-            case SIFT:
-                sift(w);
-                break;
-            case RANK:
-                rank(graph, w);
-                break;
-            case DONE:
+            if (status || w->turn == DONE) {
                 end(w, k);
                 *w = walks[--left];
-            }
+            } else if (w->turn == GATHER)
+                status = gather(ctx, graph, w);
+            else if (w->turn == SIFT)
+                sift(w);
+            else
+                rank(graph, w);
         }
     }
     leann_scratch_reset(ctx, mark);
