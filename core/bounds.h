@@ -22,8 +22,8 @@ void leann_bounds_free(leann_bounds *bounds);
  * whose bound is not above the cut; the others' keys are INFINITY. No row whose exact key is at or under the cut is passed over, however
  * the sums are rounded. Every row counts as a distance. */
 leann_scorer *leann_bounds_scorer(leann_ctx *ctx, const leann_bounds *bounds, leann_scorer *exact, const float *q);
-/* Of the rows ids (n) those that such a scorer would ask for, to the front, in their order, and asked for ahead; returns how many.
- * cut finite. Counts nothing. */
-uint32_t leann_bounds_sift(const leann_scorer *scorer, uint32_t *ids, uint32_t n, float cut);
+/* Of the rows ids (n) those that such a scorer would ask for, to near (n), in their order, and asked for ahead; returns how many. cut
+ * finite. Counts nothing. */
+uint32_t leann_bounds_sift(const leann_scorer *scorer, const uint32_t *ids, uint32_t n, float cut, uint32_t *near);
 
 #endif

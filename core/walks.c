@@ -5,52 +5,14 @@
  * the rows are asked for at once and there is no sift. Between two turns of a walk every other one has its own.
  *
  * Source: Malkov & Yashunin 2018, Algorithms 2 and 5; turns: Kocberber, Falsafi & Grot 2015 (asynchronous memory access chaining).
- * Differs from walk.c: nothing is asked for on a guess; the nodes met lie in a hash table of each walk, which a cache holds for all of
- *   them, where marks of all nodes would be as many arrays.
+ * Differs from walk.c: nothing is asked for on a guess, and a node met is a bit, so that a cache holds those of all walks; what a walk
+ *   met is listed, and its bits are cleared one by one.
  *
  * SPDX-License-Identifier: MIT */
 #include "core/bounds.h"
 #include "core/queue.h"
 
 #include <assert.h>
-
-/* ---- the nodes that a walk has met ------------------------------------------------------------------------------------------ */
-
-typedef struct {
-    uint32_t *slot; /* (mask + 1): id + 1, or 0; at most half full */
-    uint32_t mask, n;
-} met;
-
-static bool met_new(leann_ctx *ctx, uint32_t size, met *out)
-{
-    *out = (met){leann_scratch(ctx, size * sizeof *out->slot), size - 1, 0};
-    if (out->slot) memset(out->slot, 0, size * sizeof *out->slot);
-    return out->slot;
-}
-
-/* Adds id; false if it was there. */
-static bool meet(met *m, uint32_t id)
-{
-    uint32_t at = id * 0x9e3779b1u;
-    for (at = (at ^ at >> 15) & m->mask; m->slot[at]; at = (at + 1) & m->mask)
-        if (m->slot[at] == id + 1) return false;
-    m->slot[at] = id + 1;
-    m->n++;
-    return true;
-}
-
-/* Room for so many more. */
-static bool met_reserve(leann_ctx *ctx, met *m, uint32_t more)
-{
-    if ((m->n + more) * 2 <= m->mask + 1) return true;
-    met old = *m;
-    uint32_t size = 2 * (old.mask + 1);
-    while (size < (old.n + more) * 2) size *= 2;
-    if (!met_new(ctx, size, m)) return false;
-    for (uint32_t i = 0; i <= old.mask; i++)
-        if (old.slot[i]) meet(m, old.slot[i] - 1);
-    return true;
-}
 
 /* ---- turns -------------------------------------------------------------------------------------------------------------------- */
 
@@ -62,8 +24,9 @@ typedef struct {
     uint32_t level, open; /* open: the place in the queue of the node whose turn it is, on level 0 */
     leann_hit at;         /* the nearest node so far, above level 0 */
     queue q;
-    met met;
-    uint32_t m, *ids; /* of the hop */
+    uint64_t *bits;             /* 1 for a node met on level 0 */
+    uint32_t *met, met_n, room; /* (room) those nodes */
+    uint32_t m, *ids, *near;    /* of the hop: ids is a part of met where there are bounds to sift by */
     float *key;
     leann_hit *fresh;
     uint64_t hops, dist_comps;
@@ -88,30 +51,53 @@ static void go_on(const leann_graph *g, walk *w)
     w->turn = GATHER;
 }
 
+/* Adds those of n nodes that are new to met, without a branch; returns how many. */
+static uint32_t meet(walk *w, const uint32_t *ids, uint32_t n)
+{
+    uint32_t before = w->met_n;
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t *word = w->bits + ids[i] / 64, bit = (uint64_t)1 << ids[i] % 64;
+        w->met[w->met_n] = ids[i];
+        w->met_n += !(*word & bit);
+        *word |= bit;
+    }
+    return w->met_n - before;
+}
+
 static void enter_level(const leann_graph *g, walk *w, uint32_t level)
 {
     w->level = level;
     if (level == 0) {
-        meet(&w->met, w->at.id);
+        meet(w, &w->at.id, 1);
         w->q.hit[w->q.n++] = w->at;
     }
     go_on(g, w);
 }
 
+/* Room in met for one list more, and one past it. */
+static bool make_room(leann_ctx *ctx, walk *w, uint32_t slots)
+{
+    if (w->room - w->met_n > slots) return true;
+    uint32_t room = 2 * w->room + slots + 1, *met = leann_scratch(ctx, room * sizeof *met);
+    if (!met) return false;
+    if (w->met_n) memcpy(met, w->met, w->met_n * sizeof *met);
+    w->met = met;
+    w->room = room;
+    return true;
+}
+
 static leann_status gather(leann_ctx *ctx, const leann_graph *g, walk *w)
 {
     const uint32_t *list = links_of(g, w);
-    w->m = 0;
     if (w->level > 0) {
-        memcpy(w->ids, list + 1, list[0] * sizeof *w->ids);
+        memcpy(w->near, list + 1, list[0] * sizeof *w->near);
+        w->ids = w->near;
         w->m = list[0];
     } else {
-        if (!met_reserve(ctx, &w->met, list[0])) return LEANN_ENOMEM;
+        if (!make_room(ctx, w, list[0])) return LEANN_ENOMEM;
         w->q.hit[w->open].id |= CLOSED;
-        for (uint32_t i = 1; i <= list[0]; i++) {
-            w->ids[w->m] = list[i];
-            w->m += meet(&w->met, list[i]);
-        }
+        w->ids = w->met + w->met_n;
+        w->m = meet(w, list + 1, list[0]);
     }
     w->hops++;
     w->dist_comps += w->m;
@@ -124,7 +110,8 @@ static leann_status gather(leann_ctx *ctx, const leann_graph *g, walk *w)
 
 static void sift(walk *w)
 {
-    w->m = leann_bounds_sift(w->query->bound, w->ids, w->m, cut_of(w));
+    w->m = leann_bounds_sift(w->query->bound, w->ids, w->m, cut_of(w), w->near);
+    w->ids = w->near;
     w->turn = RANK;
 }
 
@@ -156,15 +143,18 @@ static void rank(const leann_graph *g, walk *w)
 
 static leann_status begin(leann_ctx *ctx, const leann_graph *g, const leann_graph_query *query, uint32_t ef, walk *w)
 {
-    enum { MET = 1024, MET_EF = 32 }; /* a walk meets some 10 to 20 nodes for each that it keeps */
-    uint32_t slots = g->slots > g->upper_slots ? g->slots : g->upper_slots, size = MET;
-    *w = (walk){.query = query, .at = {.id = g->entry}, .q.ef = ef < g->n ? ef : g->n, .dist_comps = 1};
-    while (size / MET_EF < w->q.ef) size *= 2;
+    enum { MET_EF = 32 }; /* a walk meets some 10 to 30 nodes for each that it keeps */
+    uint32_t slots = g->slots > g->upper_slots ? g->slots : g->upper_slots;
+    w->query = query;
+    w->at.id = g->entry;
+    w->dist_comps = 1;
+    w->q.ef = ef < g->n ? ef : g->n;
     w->q.hit = leann_scratch(ctx, ((size_t)w->q.ef + g->slots + 1) * sizeof *w->q.hit);
-    w->ids = leann_scratch(ctx, (slots + (size_t)1) * sizeof *w->ids); /* + 1: the gather writes one past */
-    w->key = leann_scratch(ctx, (slots + (size_t)1) * sizeof *w->key);
-    w->fresh = leann_scratch(ctx, (slots + (size_t)1) * sizeof *w->fresh);
-    if (!w->q.hit || !w->ids || !w->key || !w->fresh || !met_new(ctx, size, &w->met)) return LEANN_ENOMEM;
+    w->near = leann_scratch(ctx, slots * sizeof *w->near);
+    w->key = leann_scratch(ctx, slots * sizeof *w->key);
+    w->fresh = leann_scratch(ctx, slots * sizeof *w->fresh);
+    if (!w->q.hit || !w->near || !w->key || !w->fresh || !make_room(ctx, w, w->q.ef < g->n / MET_EF ? MET_EF * w->q.ef : g->n))
+        return LEANN_ENOMEM;
     query->exact->score(query->exact, (leann_span){LEANN_NONE, 0, 1, &w->at.id}, INFINITY, &w->at.key, NULL);
     enter_level(g, w, g->top_level);
     return LEANN_OK;
@@ -173,6 +163,7 @@ static leann_status begin(leann_ctx *ctx, const leann_graph *g, const leann_grap
 static void end(walk *w, uint32_t k)
 {
     const leann_graph_query *query = w->query;
+    for (uint32_t i = 0; i < w->met_n; i++) w->bits[w->met[i] / 64] = 0;
     queue_end(&w->q);
     *query->found = w->q.n < k ? w->q.n : k;
     for (uint32_t i = 0; i < *query->found; i++) {
@@ -190,21 +181,27 @@ leann_status leann_graph_search_many(leann_ctx *ctx, const leann_graph *graph, c
     if (k == 0) return leann_fail(ctx, LEANN_EINVAL, "k is 0: it must be at least 1");
     if (ef < k) return leann_fail(ctx, LEANN_EINVAL, "ef is %u: it must be at least k = %u", ef, k);
     size_t mark = leann_scratch_mark(ctx);
+    size_t words = ((size_t)graph->n + 63) / 64;
+    uint64_t *bits = leann_ctx_bits(ctx, n * words);
     walk *walks = leann_scratch(ctx, n * sizeof *walks);
-    leann_status status = walks ? LEANN_OK : LEANN_ENOMEM;
-    for (uint32_t i = 0; i < n && !status; i++) status = begin(ctx, graph, query + i, ef, walks + i);
-    for (uint32_t left = n; left > 0 && !status;) {
-        for (uint32_t i = 0; i < left && !status; i++) {
+    leann_status status = bits && walks ? LEANN_OK : LEANN_ENOMEM;
+    uint32_t left = 0;
+    for (; left < n && !status; left++) {
+        walks[left] = (walk){.bits = bits + left * words};
+        status = begin(ctx, graph, query + left, ef, walks + left);
+    }
+    while (left > 0) {
+        for (uint32_t i = 0; i < left; i++) {
             walk *w = walks + i;
-            if (w->turn == GATHER)
+            if (status || w->turn == DONE) {
+                end(w, k);
+                *w = walks[--left];
+            } else if (w->turn == GATHER)
                 status = gather(ctx, graph, w);
             else if (w->turn == SIFT)
                 sift(w);
             else
                 rank(graph, w);
-            if (w->turn != DONE) continue;
-            end(w, k);
-            *w = walks[--left];
         }
     }
     leann_scratch_reset(ctx, mark);

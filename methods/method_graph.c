@@ -171,6 +171,7 @@ static leann_status one_by_one(const leann_plan *plan, leann_ctx *ctx, const flo
     leann_status status = LEANN_OK;
     for (uint32_t i = 0; i < n && !status; i++) {
         size_t mark = leann_scratch_mark(ctx), at = (size_t)i * k;
+        if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
         *leann_ctx_work(ctx) = (leann_work){0};
         status = graph_search(plan, ctx, q + (size_t)i * plan->index->d, k, ids + at, key + at, found + i);
         work[i] = *leann_ctx_work(ctx);
@@ -192,6 +193,7 @@ static leann_status graph_search_batch(const leann_plan *plan, leann_ctx *ctx, c
         uint32_t m = n - first < WALKS ? n - first : WALKS;
         uint64_t start = leann_now_ns();
         size_t mark = leann_scratch_mark(ctx);
+        if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
         for (uint32_t j = 0; j < m && !status; j++) {
             size_t i = first + j;
             query[j] = (leann_graph_query){NULL, NULL, ids + i * k, found + i, key + i * k, work + i};
