@@ -28,6 +28,11 @@ typedef struct { /* rows by 16 and by columns: component t of row r of panel p i
     size_t d, panels;
 } leann_panels;
 
+typedef struct { /* what becomes of the sums of a fast scan; plus and times (n) */
+    float least, step, constant;
+    const float *plus, *times;
+} leann_scan_line;
+
 typedef struct {
     const char *name; /* "scalar", "avx2", "avx512", "neon" */
     /* One pair. */
@@ -63,6 +68,9 @@ typedef struct {
      * i of column j the code of vector i; out (blocks, 64): the sum of lut[256 * j + code]; NULL where adc8_list is no slower. */
     void (*fastscan)(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
     void (*fastscan8)(const uint8_t *lut, const uint8_t *block, size_t m, size_t blocks, uint16_t *out);
+    /* Keys from such sums: key[i] = (least + step * sum[i]) * times[i] + (constant + plus[i]), times NULL: without the product; n a multiple
+     * of 16. Each operation rounds once, so that every table gives the same bits. */
+    void (*scan_keys)(const uint16_t *sum, size_t n, leann_scan_line line, float *key);
     /* Those i < n, ascending, with key[i] not above cut (NaN is not): index (n) out; returns how many. Made for few among many. */
     uint32_t (*at_most)(const float *key, uint32_t n, float cut, uint32_t *index);
     /* Small codebooks (product quantisers). table: out (k) = norm (0 where that is NULL) + alpha <x, c>. nearest: for n rows stride

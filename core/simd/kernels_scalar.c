@@ -223,6 +223,15 @@ static uint32_t crc32c(uint32_t crc, const void *data, size_t bytes)
     return ~crc;
 }
 
+static void scan_keys(const uint16_t *sum, size_t n, leann_scan_line line, float *key)
+{
+    for (size_t i = 0; i < n; i++) {
+        float all = line.least + line.step * (float)sum[i];
+        if (line.times) all *= line.times[i];
+        key[i] = all + (line.constant + line.plus[i]);
+    }
+}
+
 static uint32_t at_most(const float *key, uint32_t n, float cut, uint32_t *index)
 {
     uint32_t some = 0;
@@ -257,6 +266,7 @@ const leann_kernels leann_kernels_scalar = {
     .adc4_list = adc4_list,
     .fastscan = leann_fastscan_scalar,
     .fastscan8 = leann_fastscan8_scalar,
+    .scan_keys = scan_keys,
     .at_most = at_most,
     .codebook_table = leann_codebook_table_scalar,
     .panels_f32 = leann_panels_f32_scalar,
