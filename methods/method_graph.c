@@ -4,10 +4,11 @@
  * dimensions, else 128), so that most rows that are too far need not be read: the answers are the same to the bit (core/bounds.c). Queries
  * that come together walk by turns (core/walks.c).
  *
- * With a quantizer the walk sees codes, a cache line or two a node, and the best it finds are keyed exactly by the kept vectors, from the
- * best on, each only as far as it can still be among the k nearest. Under inner product the graph is built over rows lifted by one
- * coordinate, in L2; the walk keys the rows themselves by -<q, x>, which is the same order. File: links, vectors and, with a quantizer,
- * codes. Cost: one walk of ef_search candidates a query.
+ * With a quantizer the walk sees codes, and the best it finds are keyed exactly by the kept vectors, from the best on, each only as far as it
+ * can still be among the k nearest. Codes of 4-bit columns are laid beside every list that they stand in when an index is built or opened
+ * (core/beside.h): a hop reads one run of memory and scores 32 neighbours by byte shuffles. Others lie by node, a cache line or two each.
+ * Under inner product the graph is built over rows lifted by one coordinate, in L2; the walk keys the rows themselves by -<q, x>, which is
+ * the same order. File: links, vectors and, with a quantizer, codes, once. Cost: one walk of ef_search candidates a query.
  *
  * Source: Malkov & Yashunin 2018; Subramanya et al. 2019; the lift: Bachrach et al. 2014 (core/rows.c).
  * SPDX-License-Identifier: MIT */
@@ -22,7 +23,9 @@ typedef struct {
     leann_choice graph;
     int vectors;
     leann_choice quantizer;
+    int layout;
 } graph_params;
+enum { LAYOUT_AUTO, LAYOUT_NODES, LAYOUT_LISTS };
 typedef struct {
     uint32_t ef_search, rerank;
 } graph_query;
@@ -32,6 +35,9 @@ static const leann_param build_table[] = {
     LEANN_PARAM_WORD(graph_params, vectors, LEANN_KEEP_WORDS, "source", "keep vectors in the source's own type, or as 32-bit floats"),
     LEANN_PARAM_LATE_PLUGIN(graph_params, quantizer, "quantizer", "none",
                             "codes that the walk sees in place of vectors; none: it sees vectors"),
+    LEANN_PARAM_LATE_WORD(graph_params, layout, "auto|nodes|lists", "auto",
+                          "where codes lie in memory: once, by node, or beside every list that they stand in, for a scan of the list; "
+                          "auto: beside lists where the quantizer has columns of 4 bits"),
     LEANN_PARAM_END,
 };
 static const leann_param query_table[] = {
@@ -55,6 +61,21 @@ static bool has_codes(const graph_params *p)
     return strcmp(p->quantizer.plugin->name, "none") != 0;
 }
 
+static leann_columns columns_of(const graph_params *p, uint32_t d)
+{
+    const leann_quantizer_type *type = leann_quantizer_of(p->quantizer);
+    return type->columns ? type->columns(d, p->quantizer.params) : (leann_columns){.m = 0};
+}
+
+/* The codes, once they are there, beside the lists where that is wanted. */
+static leann_status lay_out(leann_ctx *ctx, graph_index *self)
+{
+    const graph_params *p = self->common.params;
+    leann_columns columns = columns_of(p, self->common.d);
+    bool lists = columns.m > 0 && p->layout != LAYOUT_NODES && self->graph->slots > 0;
+    return lists ? leann_coded_beside(ctx, &self->coded, columns, self->graph) : LEANN_OK;
+}
+
 static leann_status graph_build(leann_ctx *ctx, const leann_dataset *data, leann_stages *stages, leann_index *index)
 {
     graph_index *self = (graph_index *)index;
@@ -62,7 +83,8 @@ static leann_status graph_build(leann_ctx *ctx, const leann_dataset *data, leann
     leann_status status = leann_links_over_rows(ctx, stages, data->train, p->graph, &self->graph);
     if (status == LEANN_OK) status = leann_vectors_take(ctx, data, NULL, (leann_keep)p->vectors, &self->vectors);
     if (status != LEANN_OK || !has_codes(p)) return status;
-    return leann_coded_make(ctx, stages, &(leann_coding){.rows = data->train, .quantizer = p->quantizer}, &self->coded);
+    status = leann_coded_make(ctx, stages, &(leann_coding){.rows = data->train, .quantizer = p->quantizer}, &self->coded);
+    return status == LEANN_OK ? lay_out(ctx, self) : status;
 }
 
 static leann_status graph_save(const leann_index *index, leann_writer *w)
@@ -86,7 +108,8 @@ static leann_status graph_open(leann_ctx *ctx, leann_reader *r, leann_index *ind
         return pay ? leann_bounds_new(ctx, self->vectors.rows, &self->bounds) : LEANN_OK;
     }
     status = leann_coded_open(ctx, r, p->quantizer, index->d, index->space, NULL, index->n, false, &self->coded);
-    return status == LEANN_OK ? leann_coded_settle(ctx, r, &self->coded) : status;
+    if (status == LEANN_OK) status = leann_coded_settle(ctx, r, &self->coded);
+    return status == LEANN_OK ? lay_out(ctx, self) : status;
 }
 
 static void graph_free(leann_index *index)
@@ -215,7 +238,13 @@ static leann_status graph_check(leann_ctx *ctx, uint64_t n, uint32_t d, leann_sp
 {
     (void)space;
     const graph_params *p = params;
-    return leann_quantizer_of(p->quantizer)->check(ctx, n, d, p->quantizer.params);
+    leann_status status = leann_quantizer_of(p->quantizer)->check(ctx, n, d, p->quantizer.params);
+    if (status != LEANN_OK || p->layout != LAYOUT_LISTS || columns_of(p, d).m > 0) return status;
+    return leann_fail(
+        ctx, LEANN_EINVAL,
+        "graph: layout is lists, and codes of this quantizer (%s) are no columns of 4 bits: those of rabitq with bits 1, 2 or 4 "
+        "and of pq and opq with a codebook_size of at most 16 are",
+        p->quantizer.plugin->name);
 }
 
 static void graph_predict(uint64_t n, uint32_t d, leann_dtype type, leann_space space, uint64_t seed, const void *params,
@@ -229,7 +258,7 @@ static void graph_predict(uint64_t n, uint32_t d, leann_dtype type, leann_space 
 }
 
 const leann_method_type leann_method_graph = {
-    .common = {"graph", 1, "a graph over all vectors, which are kept: the full-embedding baseline",
+    .common = {"graph", 2, "a graph over all vectors, which are kept: the full-embedding baseline",
                "Malkov & Yashunin 2018; Subramanya et al. 2019", build_table, sizeof(graph_params)},
     .query = query_table,
     .query_size = sizeof(graph_query),

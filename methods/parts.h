@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "core/beam.h"
+#include "core/beside.h"
 #include "core/files.h"
 #include "core/pages.h"
 #include "core/product.h"
@@ -136,6 +137,7 @@ typedef struct {
     leann_codes codes; /* in list order where there are lists, else in row order */
     bool residual;
     void *owned_code, *owned_bias, *owned_packed;
+    leann_beside *beside;
     leann_reader *reader; /* the stage's file that the quantiser may point into, or NULL */
 } leann_coded;
 
@@ -166,6 +168,9 @@ leann_status leann_coded_open(leann_ctx *ctx, const leann_reader *r, leann_choic
 leann_status leann_coded_pack(leann_ctx *ctx, leann_coded *coded);
 /* As leann_vectors_settle, for codes that are jumped about in: a row at the start of a cache line where that costs a quarter at most. */
 leann_status leann_coded_settle(leann_ctx *ctx, const leann_reader *r, leann_coded *coded);
+/* Lays the codes beside the lists of a graph as well: for walks. Memory, never the file. columns: the quantiser's, not of 0.
+ *   errors  ENOMEM, EINTR */
+leann_status leann_coded_beside(leann_ctx *ctx, leann_coded *coded, leann_columns columns, const leann_graph *graph);
 void leann_coded_free(leann_coded *coded);
 void leann_coded_predict(uint64_t n, uint32_t d, leann_choice quantizer, leann_ledger *ledger);
 /* A query's scorer over the codes, in ctx's scratch; base (lists) where the codes are residual, else NULL. */
