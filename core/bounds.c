@@ -25,7 +25,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { LINE = 64, WIDE = 124, SAMPLE = 2048, BLOCK = 256, TOP = 255, GROUP = 64, AHEAD_BYTES = 256, CACHE_BYTES = 1 << 20 };
+enum { LINE = 64, WIDE = 124, SAMPLE = 2048, BLOCK = 256, TOP = 255, GROUP = 64, TOGETHER = 8, AHEAD_BYTES = 256, CACHE_BYTES = 1 << 20 };
 #define SPREAD 4.0 /* deviations about the mean that the steps cover */
 
 struct leann_bounds {
@@ -54,44 +54,58 @@ bool leann_bounds_pay(leann_rows rows)
     return rows.space != LEANN_IP && bytes >= 3 * stride_of(width_of(rows.d)) && rows.n * bytes > CACHE_BYTES;
 }
 
-/* The shadow (width) of x (d), which is used up; returns how far rounding may have moved it. */
-static float cast(const leann_bounds *b, float *x, float *shadow)
+/* The shadows (n, width) of x (n, d), which is used up, and off (n): how far rounding may have moved each. n <= TOGETHER: an axis meets all of
+ * them while it is at hand. */
+static void cast(const leann_bounds *b, float *x, uint32_t n, float *shadow, float *off)
 {
+    static const uint32_t ids[TOGETHER] = {0, 1, 2, 3, 4, 5, 6, 7};
     const leann_kernels *kernels = leann_kernels_get();
     size_t d = b->rows.d, axes = b->width - 1;
-    for (size_t j = 0; j < d; j++) x[j] -= b->centre[j];
-    float square = kernels->norm_f32(x, d), off = b->margin * sqrtf(square);
-    if (!b->axes) {
-        memcpy(shadow, x, d * sizeof *shadow);
-        return off;
+    float along[TOGETHER];
+    for (uint32_t i = 0; i < n; i++)
+        for (size_t j = 0; j < d; j++) x[i * d + j] -= b->centre[j];
+    for (size_t a = 0; b->axes && a < axes; a++) {
+        kernels->ip_f32_list(b->axes + a * d, (leann_list){x, d * sizeof *x, ids, 0, n}, d, along);
+        for (uint32_t i = 0; i < n; i++) shadow[i * b->width + a] = along[i];
     }
-    kernels->ip_f32_list(x, (leann_list){b->axes, d * sizeof *x, NULL, 0, (uint32_t)axes}, d, shadow);
-    float rest = fmaxf(square - kernels->norm_f32(shadow, axes), 0), rest_off = 2 * b->margin * square;
-    shadow[axes] = sqrtf(rest);
-    return rest_off > 0 ? off + rest_off / sqrtf(fmaxf(rest, rest_off)) : off;
+    if (!b->axes) memcpy(shadow, x, n * d * sizeof *shadow);
+    for (uint32_t i = 0; i < n; i++, x += d, shadow += b->width) {
+        float square = kernels->norm_f32(x, d), rest_off = 2 * b->margin * square;
+        off[i] = b->margin * sqrtf(square);
+        if (!b->axes) continue;
+        float rest = fmaxf(square - kernels->norm_f32(shadow, axes), 0);
+        shadow[axes] = sqrtf(rest);
+        if (rest_off > 0) off[i] += rest_off / sqrtf(fmaxf(rest, rest_off));
+    }
 }
 
 /* ---- the rows ----------------------------------------------------------------------------------------------------------------- */
 
-static leann_status encode(leann_ctx *worker, void *arg, size_t begin, size_t end)
+/* The bytes of a shadow, and how far they lie from it beside what rounding may have moved. */
+static void encode(const leann_bounds *b, const float *shadow, float off, uint8_t *code)
+{
+    double error = 0;
+    for (uint32_t j = 0; j < b->width; j++) {
+        float steps = b->step[j] > 0 ? (shadow[j] - b->low[j]) / b->step[j] : 0;
+        code[j] = (uint8_t)(fminf(fmaxf(steps, 0), TOP) + 0.5F);
+        double left = (double)shadow[j] - ((double)b->low[j] + (double)b->step[j] * code[j]);
+        error += left * left;
+    }
+    off += (float)sqrt(error);
+    memcpy(code + b->at, &off, sizeof off);
+}
+
+static leann_status encode_rows(leann_ctx *worker, void *arg, size_t begin, size_t end)
 {
     const leann_bounds *b = arg;
     size_t mark = leann_scratch_mark(worker);
-    float *x = leann_scratch(worker, b->rows.d * sizeof *x), shadow[WIDE];
+    float *x = leann_scratch(worker, TOGETHER * b->rows.d * sizeof *x), shadow[TOGETHER * WIDE], off[TOGETHER];
     if (!x) return LEANN_ENOMEM;
-    for (size_t i = begin; i < end; i++) {
-        leann_rows_floats(b->rows, (uint32_t)i, 1, x);
-        float off = cast(b, x, shadow);
-        uint8_t *code = (uint8_t *)b->code + i * b->stride;
-        double error = 0;
-        for (uint32_t j = 0; j < b->width; j++) {
-            float steps = b->step[j] > 0 ? (shadow[j] - b->low[j]) / b->step[j] : 0;
-            code[j] = (uint8_t)(fminf(fmaxf(steps, 0), TOP) + 0.5F);
-            double left = (double)shadow[j] - ((double)b->low[j] + (double)b->step[j] * code[j]);
-            error += left * left;
-        }
-        off += (float)sqrt(error);
-        memcpy(code + b->at, &off, sizeof off);
+    for (size_t i = begin; i < end; i += TOGETHER) {
+        uint32_t n = end - i < TOGETHER ? (uint32_t)(end - i) : TOGETHER;
+        leann_rows_floats(b->rows, (uint32_t)i, n, x);
+        cast(b, x, n, shadow, off);
+        for (uint32_t r = 0; r < n; r++) encode(b, shadow + r * b->width, off[r], (uint8_t *)b->code + (i + r) * b->stride);
     }
     leann_scratch_reset(worker, mark);
     return LEANN_OK;
@@ -102,12 +116,12 @@ static leann_status find_steps(leann_ctx *ctx, leann_bounds *b)
 {
     size_t mark = leann_scratch_mark(ctx);
     uint32_t every = b->rows.n / SAMPLE + 1, n = 0;
-    float *x = leann_scratch(ctx, b->rows.d * sizeof *x), shadow[WIDE];
+    float *x = leann_scratch(ctx, b->rows.d * sizeof *x), shadow[WIDE], off;
     if (!x) return LEANN_ENOMEM;
     double sum[WIDE] = {0}, squares[WIDE] = {0}, reach = 0;
     for (uint32_t i = 0; i < b->rows.n; i += every, n++) {
         leann_rows_floats(b->rows, i, 1, x);
-        cast(b, x, shadow);
+        cast(b, x, 1, shadow, &off);
         for (uint32_t j = 0; j < b->width; j++) sum[j] += (double)shadow[j], squares[j] += (double)shadow[j] * (double)shadow[j];
     }
     for (uint32_t j = 0; j < b->width; j++) {
@@ -142,7 +156,7 @@ leann_status leann_bounds_new(leann_ctx *ctx, leann_rows rows, leann_bounds **ou
         status = b->axes ? leann_shadow_axes(ctx, rows, "bounds", b->width - 1, b->centre, b->axes) : LEANN_ENOMEM;
     }
     if (!status) status = find_steps(ctx, b);
-    if (!status) status = leann_parallel(ctx, rows.n, BLOCK, encode, b);
+    if (!status) status = leann_parallel(ctx, rows.n, BLOCK, encode_rows, b);
     if (!status) return LEANN_OK;
     leann_bounds_free(b);
     *out = NULL;
@@ -237,15 +251,22 @@ static void prefetch(const leann_scorer *self, leann_span span)
     }
 }
 
-leann_scorer *leann_bounds_scorer(leann_ctx *ctx, const leann_bounds *bounds, leann_scorer *exact, const float *q)
+leann_status leann_bounds_scorers(leann_ctx *ctx, const leann_bounds *bounds, const float *q, uint32_t n, leann_scorer *const *exact,
+                                  leann_scorer **out)
 {
-    size_t d = bounds->rows.d;
-    bound_scorer *s = leann_scratch(ctx, sizeof *s);
-    float *x = leann_scratch(ctx, d * sizeof *x), *shadow = leann_scratch(ctx, bounds->width * sizeof *shadow);
-    if (!s || !x || !shadow) return NULL;
-    memcpy(x, q, d * sizeof *x);
-    float off = cast(bounds, x, shadow) + bounds->margin * bounds->reach;
-    for (uint32_t j = 0; j < bounds->width; j++) shadow[j] -= bounds->low[j];
-    *s = (bound_scorer){{.score = score, .prefetch = prefetch}, exact, bounds, leann_kernels_get(), shadow, off, false};
-    return &s->common;
+    size_t d = bounds->rows.d, width = bounds->width;
+    float *x = leann_scratch(ctx, n * d * sizeof *x), *shadow = leann_scratch(ctx, n * width * sizeof *shadow), off[TOGETHER];
+    bound_scorer *s = leann_scratch(ctx, n * sizeof *s);
+    if (!x || !shadow || !s) return LEANN_ENOMEM;
+    memcpy(x, q, n * d * sizeof *x);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t r = i % TOGETHER, m = n - i < TOGETHER ? n - i : TOGETHER;
+        float *mine = shadow + i * width;
+        if (r == 0) cast(bounds, x + i * d, m, mine, off);
+        for (uint32_t j = 0; j < width; j++) mine[j] -= bounds->low[j];
+        s[i] = (bound_scorer){{.score = score, .prefetch = prefetch},  exact[i], bounds, leann_kernels_get(), mine,
+                              off[r] + bounds->margin * bounds->reach, false};
+        out[i] = &s[i].common;
+    }
+    return LEANN_OK;
 }

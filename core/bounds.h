@@ -18,10 +18,14 @@ bool leann_bounds_pay(leann_rows rows);
 leann_status leann_bounds_new(leann_ctx *ctx, leann_rows rows, leann_bounds **out);
 void leann_bounds_free(leann_bounds *bounds);
 
-/* A scorer in ctx's scratch (NULL: ENOMEM in ctx) that asks `exact`, a scorer of the same rows for the same q (d), only about rows
+/* For each of n queries (n, d) a scorer in ctx's scratch that asks exact[i], a scorer of the same rows for the same query, only about rows
  * whose bound is not above the cut; the others' keys are INFINITY. No row whose exact key is at or under the cut is passed over, however
- * the sums are rounded. Every row counts as a distance. */
-leann_scorer *leann_bounds_scorer(leann_ctx *ctx, const leann_bounds *bounds, leann_scorer *exact, const float *q);
+ * the sums are rounded. Every row counts as a distance.
+ *   shape   out (n)
+ *   errors  ENOMEM
+ *   threads one context each; cost, above 124 dimensions, 123 d multiply-adds a query, cheaper when they come by eight */
+leann_status leann_bounds_scorers(leann_ctx *ctx, const leann_bounds *bounds, const float *q, uint32_t n, leann_scorer *const *exact,
+                                  leann_scorer **out);
 /* Of the rows ids (n) those that such a scorer would ask for, to near (n), in their order, and asked for ahead; returns how many. cut
  * finite. Counts nothing. */
 uint32_t leann_bounds_sift(const leann_scorer *scorer, const uint32_t *ids, uint32_t n, float cut, uint32_t *near);

@@ -59,7 +59,7 @@ leann_status leann_graph_search(leann_ctx *ctx, const leann_graph *graph, leann_
  *   errors  EINVAL k = 0 or ef < k; ENOMEM
  *   threads any number of contexts on one graph; scratch comes from ctx */
 typedef struct {
-    leann_scorer *exact, *bound; /* bound: a leann_bounds_scorer before exact, or NULL */
+    leann_scorer *exact, *bound; /* bound: of leann_bounds_scorers, before exact, or NULL */
     uint32_t *ids, *found;
     float *key;
     leann_work *work;

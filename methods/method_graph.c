@@ -153,13 +153,15 @@ static uint32_t ef_of(const leann_plan *plan, uint32_t k)
     return ef < k ? k : ef;
 }
 
-/* *bound: before *exact, or NULL where there are none. */
-static leann_status scorers_of(leann_ctx *ctx, const graph_index *self, const float *q, leann_scorer **exact, leann_scorer **bound)
+/* For n queries: exact (n), and bound (n), those before exact or NULL where there are no bounds. */
+static leann_status scorers_of(leann_ctx *ctx, const graph_index *self, const float *q, uint32_t n, leann_scorer **exact,
+                               leann_scorer **bound)
 {
-    *bound = NULL;
-    *exact = leann_rows_scorer(ctx, self->vectors.rows, q);
-    if (*exact && self->bounds) *bound = leann_bounds_scorer(ctx, self->bounds, *exact, q);
-    return *exact && (*bound || !self->bounds) ? LEANN_OK : LEANN_ENOMEM;
+    for (uint32_t i = 0; i < n; i++) {
+        bound[i] = NULL;
+        if (!(exact[i] = leann_rows_scorer(ctx, self->vectors.rows, q + (size_t)i * self->common.d))) return LEANN_ENOMEM;
+    }
+    return self->bounds ? leann_bounds_scorers(ctx, self->bounds, q, n, exact, bound) : LEANN_OK;
 }
 
 static leann_status graph_search(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t k, uint32_t *ids, float *key,
@@ -171,7 +173,7 @@ static leann_status graph_search(const leann_plan *plan, leann_ctx *ctx, const f
     uint32_t ef = ef_of(plan, k);
     uint64_t start = leann_now_ns();
     leann_scorer *exact, *bound;
-    if (scorers_of(ctx, self, q, &exact, &bound)) return leann_ctx_status(ctx);
+    if (scorers_of(ctx, self, q, 1, &exact, &bound)) return leann_ctx_status(ctx);
     if (!self->coded.quantizer) {
         leann_status status = leann_graph_search(ctx, self->graph, bound ? bound : exact, ef, k, ids, key, found);
         work->stage_ns[0] += leann_now_ns() - start;
@@ -213,14 +215,15 @@ static leann_status graph_search_batch(const leann_plan *plan, leann_ctx *ctx, c
     memset(work, 0, n * sizeof *work);
     for (uint32_t first = 0; first < n && !status; first += WALKS) {
         leann_graph_query query[WALKS];
+        leann_scorer *exact[WALKS], *bound[WALKS];
         uint32_t m = n - first < WALKS ? n - first : WALKS;
         uint64_t start = leann_now_ns();
         size_t mark = leann_scratch_mark(ctx);
         if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
+        status = scorers_of(ctx, self, q + (size_t)first * plan->index->d, m, exact, bound);
         for (uint32_t j = 0; j < m && !status; j++) {
             size_t i = first + j;
-            query[j] = (leann_graph_query){NULL, NULL, ids + i * k, found + i, key + i * k, work + i};
-            status = scorers_of(ctx, self, q + i * plan->index->d, &query[j].exact, &query[j].bound);
+            query[j] = (leann_graph_query){exact[j], bound[j], ids + i * k, found + i, key + i * k, work + i};
         }
         if (!status) status = leann_graph_search_many(ctx, self->graph, query, m, ef_of(plan, k), k);
         for (uint32_t j = 0, share = (uint32_t)((leann_now_ns() - start) / m); j < m; j++) work[first + j].stage_ns[0] = share;

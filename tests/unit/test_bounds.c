@@ -55,8 +55,8 @@ static uint32_t agree(leann_ctx *ctx, leann_rows rows, const leann_bounds *bound
         const float *q = queries_x + (size_t)i * rows.d;
         size_t mark = leann_scratch_mark(ctx);
         leann_scorer *exact = leann_rows_scorer(ctx, rows, q), *behind = leann_rows_scorer(ctx, rows, q);
-        leann_scorer *bound = leann_bounds_scorer(ctx, bounds, behind, q);
-        assert_true(exact && behind && bound);
+        leann_scorer *bound = NULL;
+        assert_true(exact && behind && leann_bounds_scorers(ctx, bounds, q, 1, &behind, &bound) == LEANN_OK);
         for (uint32_t first = 0; first + LIST <= N; first += LIST) {
             float want[LIST], sorted[LIST], got[LIST];
             leann_span span = {LEANN_NONE, 0, LIST, ids};
