@@ -58,11 +58,13 @@ static leann_status build(cli *c, const leann_dataset *data, const leann_value *
     leann_stages *stages = NULL;
     leann_index *index = NULL;
     leann_rows rows = data->train;
+    leann_dataset lasting = *data;
+    lasting.lasting = true;
     leann_status status = leann_method_predict(c->ctx, rows.n, rows.d, rows.type, rows.space, config, &out->predicted);
     if (!status) status = leann_stages_new(c->ctx, cli_text(c, "cache"), data->sha, &stages);
     if (!status) leann_stages_accept(stages, leann_program(), 0);
     uint64_t start = leann_now_ns();
-    if (!status) status = leann_method_build(c->ctx, data, config, stages, &index);
+    if (!status) status = leann_method_build(c->ctx, &lasting, config, stages, &index);
     out->seconds = (double)(leann_now_ns() - start) * 1e-9;
     if (!status) {
         out->facts = facts_value(c->ctx);
@@ -70,8 +72,8 @@ static leann_status build(cli *c, const leann_dataset *data, const leann_value *
         status = leann_index_save(c->ctx, index, path);
     }
     out->peak = leann_rss_now().peak;
+    leann_index_free(index); /* before the file is read, which takes as much again */
     if (!status) status = read_ledger(c->ctx, path, &out->ledger);
-    leann_index_free(index);
     leann_stages_free(stages);
     return status;
 }

@@ -50,16 +50,7 @@ static leann_status measure_recall(cli *c, const leann_dataset *data, answers *a
 {
     a->recall = NAN;
     if (!data->neighbors || data->gt_k < a->k) return LEANN_OK;
-    uint32_t *rows = leann_alloc(c->ctx, a->n, sizeof *rows);
-    double *limit = leann_alloc(c->ctx, a->n, sizeof *limit), sum = 0;
-    leann_status status = rows && limit ? LEANN_OK : LEANN_ENOMEM;
-    for (uint32_t i = 0; i < a->n && !status; i++) rows[i] = i;
-    if (!status) status = leann_recall_limits(c->ctx, data, rows, a->n, a->k, limit);
-    for (uint32_t i = 0; i < a->n && !status; i++) sum += leann_recall_tie(data, i, a->k, limit[i], a->ids + (size_t)i * a->k);
-    if (!status) a->recall = sum / a->n;
-    leann_free(rows);
-    leann_free(limit);
-    return status;
+    return leann_recall_mean(c->ctx, data, a->ids, a->n, a->k, &a->recall);
 }
 
 /* ---- printing ------------------------------------------------------------------------------------------------------------------ */

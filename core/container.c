@@ -449,7 +449,7 @@ static leann_status check_blocks(leann_ctx *ctx, void *arg, size_t begin, size_t
         for (uint64_t b = first > begin ? first : begin; b < end && b < first + r->entries[i].blocks; b++) {
             uint64_t at = (b - first) * BLOCK, n = s->bytes - at < BLOCK ? s->bytes - at : BLOCK;
             uint32_t crc = leann_crc32c(0, (const char *)s->data + at, n);
-            if (s->type == LEANN_PAGES) madvise((void *)(uintptr_t)((const char *)s->data + at), n, MADV_DONTNEED);
+            leann_pages_forget((const char *)s->data + at, n); /* who opens a file just for its ledger reads no more of it */
             if (crc != r->crcs[b])
                 return leann_fail(ctx, LEANN_EFORMAT, "%s is damaged: section %s, bytes %ju to %ju, checksum %08x, stated %08x", r->path,
                                   s->name, (uintmax_t)at, (uintmax_t)(at + n), crc, r->crcs[b]);
@@ -573,8 +573,7 @@ leann_status leann_reader_need(leann_ctx *ctx, const leann_reader *r, const char
 
 void leann_reader_release(const leann_section *section)
 {
-    uintptr_t page = LARGE_ALIGN, begin = (uintptr_t)section->data / page * page, end = (uintptr_t)section->data + section->bytes;
-    madvise((void *)begin, end - begin, MADV_DONTNEED); /* neighbours in the first and last page just come back */
+    leann_pages_forget(section->data, section->bytes);
 }
 
 void leann_reader_ledger(const leann_reader *r, leann_ledger *out)

@@ -83,6 +83,7 @@ void leann_ctx_free(leann_ctx *ctx)
         free(block);
     }
     leann_free(ctx->marks);
+    leann_free(ctx->bits);
     pthread_mutex_destroy(&ctx->progress_lock);
     free(ctx);
 }
@@ -341,6 +342,18 @@ uint16_t *leann_ctx_marks(leann_ctx *ctx, uint32_t n, uint16_t *epoch)
     }
     *epoch = ++ctx->epoch;
     return ctx->marks;
+}
+
+uint64_t *leann_ctx_bits(leann_ctx *ctx, size_t words)
+{
+    if (words > ctx->bits_n) {
+        uint64_t *bits = leann_alloc(ctx, words, sizeof *bits);
+        if (!bits) return NULL;
+        leann_free(ctx->bits);
+        ctx->bits = bits;
+        ctx->bits_n = words;
+    }
+    return ctx->bits;
 }
 
 /* ---- facts --------------------------------------------------------------------------------------------------------------- */

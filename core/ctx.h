@@ -8,8 +8,7 @@
 
 /* ---- errors: the sentence of the FIRST failure is kept, with the value and the limit --------------------------------- */
 
-leann_status leann_fail(leann_ctx *ctx, leann_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+leann_status leann_fail(leann_ctx *ctx, leann_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The same with strerror(errno) added: leann_fail_errno(ctx, "cannot open %s", path) -> "cannot open x: No such file…" */
 leann_status leann_fail_errno(leann_ctx *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 leann_status leann_ctx_status(const leann_ctx *ctx); /* of the first failure, LEANN_OK if none */
@@ -38,6 +37,9 @@ void leann_scratch_reset(leann_ctx *ctx, size_t mark);
 
 /* Visited marks of a walk over n nodes: marks[i] == *epoch means seen. A call starts a new, empty set in O(1) amortised. */
 uint16_t *leann_ctx_marks(leann_ctx *ctx, uint32_t n, uint16_t *epoch);
+
+/* As marks for walks that go by turns: words of bits, all 0, to be left all 0. NULL with ENOMEM. */
+uint64_t *leann_ctx_bits(leann_ctx *ctx, size_t words);
 
 /* ---- counters ----------------------------------------------------------------------------------------------------- */
 

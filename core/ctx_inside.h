@@ -34,6 +34,8 @@ struct leann_ctx {
     ctx_block *bottom, *top; /* scratch: top is the block in use, NULL before the first */
     uint16_t *marks;
     uint32_t marks_n;
+    uint64_t *bits; /* (bits_n) words, zero between calls */
+    size_t bits_n;
     uint16_t epoch;
     leann_work work;
     ctx_fact facts[CTX_FACTS]; /* by name, ascending */

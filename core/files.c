@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -195,6 +196,12 @@ leann_status leann_folder_make(leann_ctx *ctx, const char *path)
     }
     leann_free(part);
     return status;
+}
+
+void leann_pages_forget(const void *at, size_t bytes)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)at / page * page, end = (uintptr_t)at + bytes;
+    madvise((void *)begin, end - begin, MADV_DONTNEED); /* neighbours in the first and last page just come back */
 }
 
 /* ---- what comes with the program ----------------------------------------------------------------------------------------- */

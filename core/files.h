@@ -22,6 +22,9 @@ leann_status leann_draft_write(leann_draft *draft, uint64_t offset, const void *
 leann_status leann_draft_commit(leann_draft *draft); /* fsync, rename, fsync of the folder; the caller still drops the draft */
 void leann_draft_drop(leann_draft *draft);           /* frees it; removes the temporary file if it is still there */
 
+/* Bytes of a mapped file are not needed for a while: their pages leave resident memory, and come back from the file when they are read. */
+void leann_pages_forget(const void *at, size_t bytes);
+
 /* Where a file or folder lies that comes with the program ("eval/sweeps"): here, or above the program (the repository around
  * build/release/leann), or in share/leann there (bin/leann as installed). false: nowhere; path then says where it would be here. */
 bool leann_shipped_find(const char *name, char *path, size_t size);

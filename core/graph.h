@@ -53,6 +53,20 @@ static inline uint32_t *leann_graph_upper_list(const leann_graph *g, uint32_t no
 leann_status leann_graph_search(leann_ctx *ctx, const leann_graph *graph, leann_scorer *scorer, uint32_t ef, uint32_t k, uint32_t *ids,
                                 float *key, uint32_t *found);
 
+/* Several searches at once, each with the answers and the counts of leann_graph_search: while what one waits for comes from memory, others go
+ * on. For graphs with edges; some 4 to 16 at a time.
+ *   shape   each query's ids (k), key (k), *found, *work out, as above; work: dist_comps and hops alone
+ *   errors  EINVAL k = 0 or ef < k; ENOMEM
+ *   threads any number of contexts on one graph; scratch comes from ctx */
+typedef struct {
+    leann_scorer *exact, *bound; /* bound: of leann_bounds_scorers, before exact, or NULL */
+    uint32_t *ids, *found;
+    float *key;
+    leann_work *work;
+} leann_graph_query;
+leann_status leann_graph_search_many(leann_ctx *ctx, const leann_graph *graph, const leann_graph_query *query, uint32_t n, uint32_t ef,
+                                     uint32_t k);
+
 /* The two halves of a search, for builders. `at` is a node with its key; both count hops in the context and computations in the scorer. */
 
 /* Greedy descent from level `from` down to, but not on, level `to`: *at becomes the nearest node met. */

@@ -58,6 +58,7 @@ typedef struct {
 #define LEANN_PARAM_PLUGIN(S, F, KIND, PRESET, HELP) {#F, LEANN_P_PLUGIN, offsetof(S, F), 0, 0, PRESET, KIND, HELP, false}
 #define LEANN_PARAM_LATE_INT(S, F, LO, HI, HELP) {#F, LEANN_P_INT, offsetof(S, F), LO, HI, "0", NULL, HELP, true}
 #define LEANN_PARAM_LATE_PLUGIN(S, F, KIND, PRESET, HELP) {#F, LEANN_P_PLUGIN, offsetof(S, F), 0, 0, PRESET, KIND, HELP, true}
+#define LEANN_PARAM_LATE_WORD(S, F, WORDS, PRESET, HELP) {#F, LEANN_P_WORD, offsetof(S, F), 0, 0, PRESET, WORDS, HELP, true}
 #define LEANN_PARAM_END {NULL, LEANN_P_INT, 0, 0, 0, NULL, NULL, NULL, false}
 
 /* given (a map, or NULL for all defaults) -> a heap struct of size bytes. where names the place in errors ("graph hnsw"). A null stands for

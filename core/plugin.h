@@ -43,6 +43,7 @@ struct leann_dataset {
     leann_rows test;           /* n = 0 when there is none */
     const uint32_t *neighbors; /* (test.n, gt_k) exact ids, or NULL */
     uint32_t gt_k;
+    bool lasting; /* the rows outlive the index, and that is only saved: it may hold them where they are, in their own type */
     /* Labels of the train rows by the name of an HDF5 dataset, made 0 … *count - 1 in order of first appearance; owned by the data
      * set. NULL member: there are none. */
     leann_status (*labels)(const leann_dataset *self, leann_ctx *ctx, const char *name, const uint32_t **label, uint32_t *count);
@@ -67,8 +68,9 @@ struct leann_scorer {
     /* NULL, or: pushes those rows of a run that may be among the k nearest of a query, with their keys, into its sieve; of several
      * queries at once, whose scorers are of one kind over one store, and whose sieves are for one k. */
     void (*sift)(leann_scorer *const *self, struct leann_sieve *top, uint32_t queries, leann_span run);
-    bool whole_lists; /* codes lie beside the lists: give it owner spans and drop visited ones after */
-    bool has_low;     /* low <= true key at a stated confidence */
+    /* Codes lie beside the lists: give it owner spans and drop visited ones after; key then has room for a multiple of 32. */
+    bool whole_lists;
+    bool has_low; /* low <= true key at a stated confidence */
     uint64_t dist_comps;
 };
 
@@ -121,7 +123,8 @@ typedef struct {
 
 typedef struct leann_quantizer leann_quantizer;
 typedef struct leann_quantizer_type leann_quantizer_type;
-struct leann_quantizer { /* trained; the type's own struct begins with this */
+typedef struct leann_beside leann_beside; /* core/beside.h: codes of whole neighbour lists */
+struct leann_quantizer {                  /* trained; the type's own struct begins with this */
     const leann_quantizer_type *type;
     uint32_t d, code_bytes;
 };
@@ -133,8 +136,14 @@ typedef struct {
     const uint32_t *list_off;
     const float *bias; /* |r|² + 2<a, r> under L2, 0 under inner product: made at load by leann_quantizer_bias */
     leann_space space;
-    const uint8_t *packed; /* the same codes as the type's pack lays them out, or NULL */
+    const uint8_t *packed;      /* the same codes as the type's pack lays them out, or NULL */
+    const leann_beside *beside; /* the same codes beside the lists of a graph (core/beside.h), or NULL */
 } leann_codes;
+/* Codes as columns of 4 bits, each of which a key has one look-up of: code 2j lies in the low half of byte skip + j. */
+typedef struct {
+    uint32_t m, skip; /* m 0: they are none */
+    bool scaled;      /* codes have factors of their own */
+} leann_columns;
 struct leann_quantizer_type {
     leann_plugin common;
     leann_status (*train)(leann_ctx *ctx, leann_rows sample, const void *params, leann_quantizer **out);
@@ -149,6 +158,10 @@ struct leann_quantizer_type {
     /* A second layout of all codes, made at build and load for the scorers of runs: *packed on the heap, the caller's; NULL where nothing
      * is won by it. Keys do not depend on it. The member may be NULL. */
     leann_status (*pack)(leann_ctx *ctx, const leann_quantizer *self, const leann_codes *codes, uint8_t **packed);
+    /* For codes beside neighbour lists: key = plus + times * sum of look-ups, with what terms says of a code (times is not read where codes
+     * are not scaled); tables are the scorer's that prepare makes where codes->beside is set. Plain codes only. The members may be NULL. */
+    leann_columns (*columns)(uint32_t d, const void *params);
+    void (*terms)(const leann_quantizer *self, leann_space space, const uint8_t *code, float *plus, float *times);
     leann_status (*save)(const leann_quantizer *self, leann_writer *w);
     leann_status (*open)(leann_ctx *ctx, const leann_reader *r, uint32_t d, const void *params, leann_quantizer **out);
     void (*free)(leann_quantizer *self);

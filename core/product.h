@@ -58,6 +58,17 @@ leann_status leann_rows_check_file(leann_ctx *ctx, const char *path, leann_rows 
  * heap floats (n, d + 1), space L2; free base with leann_free. Other spaces: *out = rows and nothing to free (base equal). */
 leann_status leann_rows_lift(leann_ctx *ctx, leann_rows rows, leann_rows *out);
 
+/* Rows as bytes for what compares L2 distances with one another: theirs are those of rows in units of a step, within its rounding; *exact
+ * where no component was rounded. d grows to a power of two or whole cache lines, by zeros.
+ *   shape   out: (n, d or more) U8, its base the caller's (leann_free); NULL where floats do not hold the range of a component
+ *   errors  ENOMEM; EINTR
+ *   threads in parallel; the same bytes for any number */
+leann_status leann_rows_narrow(leann_ctx *ctx, leann_rows rows, leann_rows *out, bool *exact);
+/* Of the 10 nearest in L2 of 32 of the rows, themselves among them, the share that is also found among others (n, any d).
+ *   errors  ENOMEM; EINTR
+ *   threads in parallel; a product of 32 rows with all, twice */
+leann_status leann_rows_agree(leann_ctx *ctx, leann_rows rows, leann_rows others, double *share);
+
 /* The rows ids (m) as anchors: out->rows and out->ids, the caller's (leann_anchors_free). */
 leann_status leann_rows_anchors(leann_ctx *ctx, leann_rows rows, const uint32_t *ids, uint32_t m, leann_anchors *out);
 /* Those rows in their own type, contiguous and of the same space: free base with leann_free. */

@@ -76,12 +76,12 @@ static leann_status cast_rows(leann_ctx *worker, void *arg, size_t begin, size_t
     return LEANN_OK;
 }
 
-/* The rows of axes made orthonormal, twice because once is not enough in floats; what depends on rows before it becomes 0. */
-static void straighten(float *axes, size_t d)
+/* The m rows of axes made orthonormal, twice because once is not enough in floats; what depends on rows before it becomes 0.
+ * along (m): room. */
+static void straighten(float *axes, size_t m, size_t d, float *along)
 {
     const leann_kernels *kernels = leann_kernels_get();
-    float along[AXES];
-    for (size_t i = 0; i < AXES; i++) {
+    for (size_t i = 0; i < m; i++) {
         float *axis = axes + i * d, before = kernels->norm_f32(axis, d);
         for (int pass = 0; pass < 2 && i > 0; pass++) {
             leann_gemm_nt(1, i, d, 1, axis, d, axes, d, 0, along, i);
@@ -92,28 +92,28 @@ static void straighten(float *axes, size_t d)
     }
 }
 
-static leann_status find_axes(leann_ctx *ctx, leann_shadows *s, const char *stage)
+leann_status leann_shadow_axes(leann_ctx *ctx, leann_rows rows, const char *stage, uint32_t m, float *centre, float *axes)
 {
-    uint32_t n = s->rows.n < SAMPLE ? s->rows.n : SAMPLE;
-    size_t d = s->rows.d;
+    uint32_t n = rows.n < SAMPLE ? rows.n : SAMPLE;
+    size_t d = rows.d;
     leann_rng rng = leann_rng_at(leann_ctx_seed(ctx), stage, UINT64_MAX);
     uint32_t *ids = leann_alloc(ctx, n, sizeof *ids);
-    float *x = leann_alloc(ctx, n, d * sizeof *x), *along = leann_alloc(ctx, n, AXES * sizeof *along);
+    float *x = leann_alloc(ctx, n, d * sizeof *x), *along = leann_alloc(ctx, n, m * sizeof *along);
     double *sum = leann_alloc(ctx, d, sizeof *sum);
     leann_status status = ids && x && along && sum ? LEANN_OK : LEANN_ENOMEM;
     if (status) goto done;
-    leann_rng_sample(&rng, s->rows.n, n, true, ids);
-    leann_rows_gather(s->rows, ids, n, x);
+    leann_rng_sample(&rng, rows.n, n, true, ids);
+    leann_rows_gather(rows, ids, n, x);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < d; j++) sum[j] += (double)x[i * d + j];
-    for (size_t j = 0; j < d; j++) s->centre[j] = (float)(sum[j] / n);
+    for (size_t j = 0; j < d; j++) centre[j] = (float)(sum[j] / n);
     for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < d; j++) x[i * d + j] -= s->centre[j];
-    for (size_t i = 0; i < AXES * d; i++) s->axes[i] = (float)leann_rng_normal(&rng);
+        for (size_t j = 0; j < d; j++) x[i * d + j] -= centre[j];
+    for (size_t i = 0; i < m * d; i++) axes[i] = (float)leann_rng_normal(&rng);
     for (int turn = 0; turn < TURNS; turn++) {
-        leann_gemm_nt(n, AXES, d, 1, x, d, s->axes, d, 0, along, AXES);
-        leann_gemm_tn(AXES, d, n, 1, along, AXES, x, d, 0, s->axes, d);
-        straighten(s->axes, d);
+        leann_gemm_nt(n, m, d, 1, x, d, axes, d, 0, along, m);
+        leann_gemm_tn(m, d, n, 1, along, m, x, d, 0, axes, d);
+        straighten(axes, m, d, along);
     }
 done:
     leann_free(ids);
@@ -134,7 +134,9 @@ leann_status leann_shadows_new(leann_ctx *ctx, leann_rows rows, const char *stag
     s->row = leann_alloc(ctx, rows.n, WIDE * sizeof *s->row);
     s->norm = leann_alloc(ctx, rows.n, sizeof *s->norm);
     s->tried = leann_alloc(ctx, (size_t)rows.n / BLOCK + 1, sizeof *s->tried);
-    leann_status status = s->centre && s->axes && s->row && s->norm && s->tried ? find_axes(ctx, s, stage) : LEANN_ENOMEM;
+    leann_status status = s->centre && s->axes && s->row && s->norm && s->tried
+                              ? leann_shadow_axes(ctx, rows, stage, AXES, s->centre, s->axes)
+                              : LEANN_ENOMEM;
     if (!status) status = leann_parallel(ctx, rows.n, BLOCK, cast_rows, s);
     if (!status) return LEANN_OK;
     leann_shadows_free(s);

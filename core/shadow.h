@@ -16,6 +16,13 @@ bool leann_shadows_pay(uint32_t d, uint32_t k);
 leann_status leann_shadows_new(leann_ctx *ctx, leann_rows rows, const char *stage, leann_shadows **out);
 void leann_shadows_free(leann_shadows *shadows);
 
+/* Axes of nearly the largest variance of a sample of rows, and its mean.
+ *   shape   centre (d), axes (m, d) out: orthonormal to a few times 2^-24, or 0 where the sample has fewer dimensions; rows.n >= 1
+ *   errors  ENOMEM
+ *   threads serial; the sample is drawn by (seed, stage); cost 8,192 m d multiply-adds
+ *   source  Halko, Martinsson & Tropp 2011, algorithm 4.4 */
+leann_status leann_shadow_axes(leann_ctx *ctx, leann_rows rows, const char *stage, uint32_t m, float *centre, float *axes);
+
 /* The nearest of m anchors (m, d), in L2, to the rows ids (n) (NULL: to the first n rows); ties to the smaller anchor.
  *   shape   owner (n), key (n) in and out: on entry the nearest of the anchors before `first` and its key; with first 0 the owner is a
  *           guess, whose key is not looked at, or LEANN_NONE for all rows. tried: how many keys were computed for a share of n m

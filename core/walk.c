@@ -12,6 +12,7 @@
  * SPDX-License-Identifier: MIT */
 #include "core/queue.h"
 #include "core/sieve.h"
+#include "core/simd/kernels.h"
 
 #define RUN 2048u /* nodes a flat scan scores at once: their keys stay in the first-level cache */
 
@@ -23,7 +24,7 @@ static const uint32_t *list_at(const leann_graph *g, uint32_t node, uint32_t lev
 /* ---- one level ------------------------------------------------------------------------------------------------------------ */
 
 typedef struct { /* of one hop; slots each */
-    uint32_t *ids;
+    uint32_t *ids, *index;
     float *key;
     leann_hit *fresh;
     uint16_t *marks, epoch;
@@ -33,14 +34,15 @@ typedef struct { /* of one hop; slots each */
 static uint32_t score_list(const uint32_t *list, uint32_t node, uint32_t level, leann_scorer *scorer, float cut, hop_room *room)
 {
     uint32_t m = 0;
-    if (scorer->whole_lists && level == 0) { /* codes of the whole list lie together: cheaper to score all of it */
+    if (scorer->whole_lists && level == 0) { /* codes of the whole list lie together: cheaper to score all of it than to look who is new */
         scorer->score(scorer, (leann_span){node, 0, list[0], list + 1}, cut, room->key, NULL);
-        for (uint32_t i = 0; i < list[0]; i++) {
-            uint32_t id = list[1 + i];
+        uint32_t some = leann_kernels_get()->at_most(room->key, list[0], cut, room->index);
+        for (uint32_t i = 0; i < some; i++) { /* what is above the cut now is so later too, and needs no mark */
+            uint32_t at = room->index[i], id = list[1 + at];
             if (room->marks[id] == room->epoch) continue;
             room->marks[id] = room->epoch;
             room->ids[m] = id;
-            room->key[m++] = room->key[i];
+            room->key[m++] = room->key[at];
         }
         return m;
     }
@@ -57,7 +59,9 @@ static void prefetch_list(const uint32_t *list, uint32_t slots)
 /* The next open node is most often the next hop: its rows are asked for a hop ahead, and the links of the node after it. */
 static void look_ahead(const leann_graph *g, uint32_t level, leann_scorer *scorer, const queue *q, uint32_t next, hop_room *room)
 {
-    if (scorer->prefetch) {
+    if (scorer->prefetch && scorer->whole_lists && level == 0) {
+        scorer->prefetch(scorer, (leann_span){q->hit[next].id, 0, g->slots, NULL});
+    } else if (scorer->prefetch) {
         const uint32_t *list = list_at(g, q->hit[next].id, level);
         uint32_t m = 0;
         for (uint32_t i = 1; i <= list[0]; i++) {
@@ -73,12 +77,14 @@ static void look_ahead(const leann_graph *g, uint32_t level, leann_scorer *score
 
 static leann_status hop_room_new(leann_ctx *ctx, const leann_graph *g, hop_room *room)
 {
-    size_t slots = (g->slots > g->upper_slots ? g->slots : g->upper_slots) + 1; /* + 1: the gather writes one past */
+    enum { BLOCK = 32 }; /* the gather writes one past, whole lists up to a multiple of 32 */
+    size_t slots = ((g->slots > g->upper_slots ? g->slots : g->upper_slots) / BLOCK + 1) * BLOCK;
     room->ids = leann_scratch(ctx, slots * sizeof *room->ids);
+    room->index = leann_scratch(ctx, slots * sizeof *room->index);
     room->key = leann_scratch(ctx, slots * sizeof *room->key);
     room->fresh = leann_scratch(ctx, slots * sizeof *room->fresh);
     room->marks = leann_ctx_marks(ctx, g->n, &room->epoch);
-    return room->ids && room->key && room->fresh && room->marks ? LEANN_OK : leann_ctx_status(ctx);
+    return room->ids && room->index && room->key && room->fresh && room->marks ? LEANN_OK : leann_ctx_status(ctx);
 }
 
 /* Of what leaves the best ef, that which was expanded, where the caller asked for it. */

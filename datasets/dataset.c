@@ -7,6 +7,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "core/container.h"
+#include "core/files.h"
 #include "core/product.h"
 #include "datasets/raw.h"
 #include "datasets/spill.h"
@@ -126,6 +127,7 @@ static leann_status unit_task(leann_ctx *ctx, void *arg, size_t begin, size_t en
 {
     const unit_job *job = arg;
     uint32_t bad = leann_rows_unit(job->rows, (uint32_t)begin, (uint32_t)(end - begin), job->x + begin * job->rows.d);
+    leann_pages_forget(leann_row(job->rows, (uint32_t)begin), (end - begin) * job->rows.stride);
     return bad == job->rows.n ? LEANN_OK
                               : leann_fail(ctx, LEANN_EINVAL, "%s: row %u has no direction (zero or not finite)", job->what, bad);
 }
@@ -215,6 +217,7 @@ leann_status leann_dataset_open(leann_ctx *ctx, const char *name_or_path, leann_
         if ((status = check_rows(ctx, raw->test, path, "test")) != LEANN_OK) goto done;
         sum_all(raw, &o->sums);
         keep_sums(raw, &o->sums);
+        leann_pages_forget(raw->map, raw->map_bytes);
     }
     o->data = (leann_dataset){.name = raw->name,
                               .sha = o->sums.train,

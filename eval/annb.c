@@ -217,24 +217,24 @@ static leann_status annb_judge(leann_ctx *ctx, const char *path, const annb *a, 
     uint32_t k = (uint32_t)a->count, n = data->test.n;
     if (a->q != n) return leann_fail(ctx, LEANN_EINVAL, "%s: %zu queries, but data set '%s' has %u test rows", path, a->q, data->name, n);
     uint32_t *rows = leann_alloc(ctx, n, sizeof *rows), *ids = leann_alloc(ctx, k, sizeof *ids);
-    double *dk = leann_alloc(ctx, n, sizeof *dk);
-    leann_status s = rows && ids && dk ? LEANN_OK : LEANN_ENOMEM;
+    leann_truth truth = {0};
+    leann_status s = rows && ids ? leann_truth_new(ctx, data, &truth) : LEANN_ENOMEM;
     for (uint32_t i = 0; i < n && !s; i++) rows[i] = i;
-    if (!s) s = leann_recall_limits(ctx, data, rows, n, k, dk);
+    if (!s) s = leann_truth_learn(ctx, &truth, rows, n, k);
     for (uint32_t i = 0; i < n && !s; i++) {
-        double limit = (data->train.space == LEANN_L2 ? sqrt(dk[i]) : dk[i]) + 1e-3;
+        double dk = leann_truth_limit(&truth, i, k), limit = (data->train.space == LEANN_L2 ? sqrt(dk) : dk) + 1e-3;
         uint32_t good = 0;
         for (uint32_t j = 0; j < k; j++) {
             int32_t id = a->ids[i * a->k + j];
             ids[j] = id < 0 ? LEANN_NONE : (uint32_t)id;
             good += (double)a->distances[i * a->k + j] <= limit;
         }
-        tie[i] = leann_recall_tie(data, i, k, dk[i], ids);
+        tie[i] = leann_recall_tie(&truth, i, k, ids);
         stated[i] = (double)good / k;
     }
     leann_free(rows);
     leann_free(ids);
-    leann_free(dk);
+    leann_truth_free(&truth);
     return s;
 }
 

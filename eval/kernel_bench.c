@@ -43,7 +43,8 @@ typedef enum {
     CODES8,
     CODES4,
     BLOCKS8,
-    BLOCKS4
+    BLOCKS4,
+    SUMS
 } row_type; /* a row of panels: 16 rows; of blocks: 64 codes, 32 */
 
 typedef struct { /* the sides that all rows share */
@@ -142,6 +143,12 @@ static void scan_blocks(void (*scan)(const uint8_t *const *, size_t, const uint8
 }
 KERNEL(fastscan, scan_blocks(t->fastscan, 32, s, l, out))
 KERNEL(fastscan8, scan_blocks(t->fastscan8, 64, s, l, out))
+
+/* A row: `whole` sums, 32 a call as walks do it. Keys are equal to the bit. */
+KERNEL(scan_keys, EACH_ROW(float key[32]; out[i] = 0; for (size_t j = 0; j < s->whole; j += 32) {
+           t->scan_keys((const uint16_t *)row + j, 32, (leann_scan_line){1, 0.01F, 2, s->bias, NULL}, key);
+           out[i] += key[j % 31];
+       }))
 
 /* Panels one after another go in one call. A panel's result is one key of each of its rows, of queries in turn. */
 static void all_panels(const leann_kernels *t, const shared *s, leann_list l, float *out)
@@ -259,13 +266,14 @@ static const kernel kernels[] = {
     {"fastscan", BLOCKS4, fastscan, 32 * QUERIES, 0, 0},
     {"fastscan8", BLOCKS8, fastscan8, 64 * QUERIES, 0, 0},
     {"at_most_u16", HALVES, at_most_u16, 1, 0, 0},
+    {"scan_keys", SUMS, scan_keys, 3, 0, 0},
     {"crc32c", BYTES, crc32c, 0, 0, 0},
 };
 enum { KERNELS = sizeof kernels / sizeof *kernels };
 
 static size_t components(const kernel *k, const shared *s)
 {
-    if (k->type == PLANES1 || k->type == PLANES2 || k->type == PLANES4 || k->type == BYTE_PANELS) return s->whole;
+    if (k->type == PLANES1 || k->type == PLANES2 || k->type == PLANES4 || k->type == BYTE_PANELS || k->type == SUMS) return s->whole;
     return k->type >= CODES8 ? s->m : s->d;
 }
 
@@ -275,7 +283,7 @@ static size_t row_bytes(const kernel *k, const shared *s)
     if (k->type == FLOATS) return n * sizeof(float);
     if (k->type == PLANES1 || k->type == PLANES2) return n / (k->type == PLANES1 ? 8 : 4);
     if (k->type == PANELS || k->type == BYTE_PANELS) return 16 * n * (k->type == PANELS ? sizeof(float) : 1);
-    if (k->type == HALVES) return n * sizeof(uint16_t);
+    if (k->type == HALVES || k->type == SUMS) return n * sizeof(uint16_t);
     if (k->type == BLOCKS8 || k->type == BLOCKS4) return k->type == BLOCKS8 ? n * 64 : n * 16;
     return k->type == NIBBLES || k->type == CODES4 || k->type == PLANES4 ? (n + 1) / 2 : n;
 }

@@ -1,6 +1,6 @@
 /* measures.c – a folder's raw results and their data sets -> rows: recall here, what needs no data set in measures_row.c.
  *
- * A row costs one read of its raw file and k distances a query; the limits D_k of a query are computed once a k.
+ * A row costs one read of its raw file and a distance for each id that is no exact neighbour; those of the exact ones are computed once.
  *
  * SPDX-License-Identifier: MIT */
 #include "eval/measures.h"
@@ -18,13 +18,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_DATA = 64, MAX_K = 16 };
+enum { MAX_DATA = 64 };
 
 typedef struct {
     char *name; /* as results call it */
     leann_dataset *data;
-    uint32_t k[MAX_K];
-    double *dk[MAX_K]; /* (test.n), NaN: not computed yet */
+    leann_truth truth;
 } ground;
 
 struct leann_measures {
@@ -80,50 +79,23 @@ static leann_status find_ground(leann_measures *m, const char *name, ground **ou
     ground *g = &m->ground[m->grounds];
     *g = (ground){0};
     leann_status s = leann_dataset_open(m->ctx, where_is(m, name), &g->data);
-    if (!s && !(g->name = leann_format(m->ctx, "%s", name))) {
+    if (!s) s = leann_truth_new(m->ctx, g->data, &g->truth);
+    if (!s && !(g->name = leann_format(m->ctx, "%s", name))) s = LEANN_ENOMEM;
+    if (s) {
+        leann_truth_free(&g->truth);
         leann_dataset_free(g->data);
-        s = LEANN_ENOMEM;
+        return s;
     }
-    if (s) return s;
     m->grounds++;
     *out = g;
     return LEANN_OK;
 }
 
-/* D_k of the rows (n), computed where they are not known yet; *dk (test.n) is g's. */
-static leann_status limits_of(leann_ctx *ctx, ground *g, uint32_t k, const uint32_t *rows, uint32_t n, const double **dk)
-{
-    unsigned at = 0;
-    while (at < MAX_K && g->dk[at] && g->k[at] != k) at++;
-    if (at == MAX_K) { /* a seventeenth k takes the place of the first */
-        at = 0;
-        leann_free(g->dk[0]);
-        g->dk[0] = NULL;
-    }
-    if (!g->dk[at]) {
-        if (!(g->dk[at] = leann_alloc(ctx, g->data->test.n, sizeof **g->dk))) return LEANN_ENOMEM;
-        for (uint32_t i = 0; i < g->data->test.n; i++) g->dk[at][i] = NAN;
-        g->k[at] = k;
-    }
-    uint32_t *missing = leann_alloc(ctx, (size_t)n + 1, sizeof *missing), count = 0;
-    double *fresh = leann_alloc(ctx, (size_t)n + 1, sizeof *fresh);
-    leann_status s = missing && fresh ? LEANN_OK : LEANN_ENOMEM;
-    for (uint32_t i = 0; i < n && !s; i++)
-        if (isnan(g->dk[at][rows[i]])) missing[count++] = rows[i];
-    if (!s && count) s = leann_recall_limits(ctx, g->data, missing, count, k, fresh);
-    for (uint32_t i = 0; i < count && !s; i++) g->dk[at][missing[i]] = fresh[i];
-    leann_free(missing);
-    leann_free(fresh);
-    *dk = g->dk[at];
-    return s;
-}
-
 /* ---- recall per query -------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
-    const leann_dataset *data;
+    const leann_truth *truth;
     const leann_result *raw;
-    const double *dk;
     double *tie, *annb;
 } judging;
 
@@ -131,22 +103,19 @@ static leann_status judge_some(leann_ctx *worker, void *arg, size_t begin, size_
 {
     (void)worker;
     const judging *j = arg;
-    for (size_t i = begin; i < end; i++) {
-        uint32_t row = j->raw->query_rows[i];
-        leann_recall_both(j->data, row, j->raw->k, j->dk[row], j->raw->ids + i * j->raw->k, &j->tie[i], &j->annb[i]);
-    }
+    for (size_t i = begin; i < end; i++)
+        leann_recall_both(j->truth, j->raw->query_rows[i], j->raw->k, j->raw->ids + i * j->raw->k, &j->tie[i], &j->annb[i]);
     return LEANN_OK;
 }
 
 static leann_status judge(leann_ctx *ctx, ground *g, const leann_result *raw, double *tie, double *annb)
 {
-    const double *dk = NULL;
     for (uint32_t i = 0; i < raw->n; i++)
         if (raw->query_rows[i] >= g->data->test.n)
             return leann_fail(ctx, LEANN_EFORMAT, "query row %u: data set '%s' has %u test rows", raw->query_rows[i], g->name,
                               g->data->test.n);
-    leann_status s = limits_of(ctx, g, raw->k, raw->query_rows, raw->n, &dk);
-    judging job = {g->data, raw, dk, tie, annb};
+    leann_status s = leann_truth_learn(ctx, &g->truth, raw->query_rows, raw->n, raw->k);
+    judging job = {&g->truth, raw, tie, annb};
     return s ? s : leann_parallel(ctx, raw->n, 64, judge_some, &job);
 }
 
@@ -406,7 +375,7 @@ void leann_measures_free(leann_measures *m)
     for (unsigned i = 0; i < m->grounds; i++) {
         leann_dataset_free(m->ground[i].data);
         leann_free(m->ground[i].name);
-        for (unsigned k = 0; k < MAX_K; k++) leann_free(m->ground[i].dk[k]);
+        leann_truth_free(&m->ground[i].truth);
     }
     leann_table_free(m->table);
     leann_value_free(m->sweep);

@@ -436,15 +436,7 @@ static leann_status scan_check(bench *b, void *arg)
 static leann_status scan_recall(bench *b, const coder *c, double *recall)
 {
     if (!b->data->neighbors || b->data->gt_k < c->top) return LEANN_OK;
-    uint32_t *rows = leann_alloc(b->ctx, c->queries, sizeof *rows);
-    double *limit = leann_alloc(b->ctx, c->queries, sizeof *limit), sum = 0;
-    for (uint32_t i = 0; rows && i < c->queries; i++) rows[i] = i;
-    leann_status status = rows && limit ? leann_recall_limits(b->ctx, b->data, rows, c->queries, c->top, limit) : LEANN_ENOMEM;
-    for (uint32_t i = 0; i < c->queries && !status; i++) sum += leann_recall_tie(b->data, i, c->top, limit[i], c->ids + (size_t)i * c->top);
-    if (!status) *recall = sum / c->queries;
-    leann_free(rows);
-    leann_free(limit);
-    return status;
+    return leann_recall_mean(b->ctx, b->data, c->ids, c->queries, c->top, recall);
 }
 
 static leann_status bench_scan(bench *b, coder *c, const char *part)

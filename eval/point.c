@@ -75,6 +75,8 @@ static leann_status build_and_save(leann_ctx *ctx, const leann_job *job, leann_v
 {
     leann_stages *stages = NULL;
     leann_index *index = NULL;
+    leann_dataset lasting = *job->data;
+    lasting.lasting = true;
     leann_rss_reset();
     leann_ctx_facts_clear(ctx);
     leann_status s = leann_stages_new(ctx, job->cache, job->data->sha, &stages);
@@ -84,7 +86,7 @@ static leann_status build_and_save(leann_ctx *ctx, const leann_job *job, leann_v
     }
     leann_stages_accept(stages, leann_program(), job->since_ns);
     uint64_t start = leann_now_ns();
-    s = leann_method_build(ctx, job->data, job->cell->config, stages, &index);
+    s = leann_method_build(ctx, &lasting, job->cell->config, stages, &index);
     double wall = (double)(leann_now_ns() - start) * 1e-9;
     if (!s) {
         leann_value *report = leann_stages_report(stages);
@@ -184,7 +186,6 @@ typedef struct {
     const leann_point *of; /* whose query and k; NULL: nothing yet */
     double *sum;           /* (grid_n) recall_tie summed over the queries looked at */
     uint32_t *seen;        /* (grid_n) how many those are */
-    double *dk;            /* (tune) */
 } tuning;
 
 typedef struct {
@@ -193,6 +194,7 @@ typedef struct {
     const leann_index *index;
     const uint32_t *order; /* the rows used: tune first, then report */
     uint32_t tune, used;
+    leann_truth truth; /* empty until something is tuned */
     tuning tuned;
 } bench;
 
@@ -200,7 +202,6 @@ static void free_tuning(tuning *t)
 {
     leann_free(t->sum);
     leann_free(t->seen);
-    leann_free(t->dk);
     *t = (tuning){0};
 }
 
@@ -211,9 +212,9 @@ static leann_status start_tuning(bench *b, const leann_point *p)
     free_tuning(t);
     t->sum = leann_alloc(b->ctx, p->grid_n, sizeof *t->sum);
     t->seen = leann_alloc(b->ctx, p->grid_n, sizeof *t->seen);
-    t->dk = leann_alloc(b->ctx, (size_t)b->tune + 1, sizeof *t->dk);
-    if (!t->sum || !t->seen || !t->dk) return LEANN_ENOMEM;
-    leann_status s = leann_recall_limits(b->ctx, b->job->data, b->order, b->tune, p->k, t->dk);
+    if (!t->sum || !t->seen) return LEANN_ENOMEM;
+    leann_status s = b->truth.data ? LEANN_OK : leann_truth_new(b->ctx, b->job->data, &b->truth);
+    if (!s) s = leann_truth_learn(b->ctx, &b->truth, b->order, b->tune, p->k);
     if (!s) t->of = p;
     return s;
 }
@@ -234,7 +235,8 @@ static leann_status try_value(bench *b, const leann_point *p, uint32_t i, bool *
     while (!s && t->seen[i] < b->tune && t->sum[i] + (b->tune - t->seen[i]) >= need) {
         uint32_t row = b->order[t->seen[i]];
         if ((s = ask(b->ctx, plan, b->job->data->test, row, p->k, NULL, ids, dist, &ns))) break;
-        t->sum[i] += leann_recall_tie(b->job->data, row, p->k, t->dk[t->seen[i]++], ids);
+        t->sum[i] += leann_recall_tie(&b->truth, row, p->k, ids);
+        t->seen[i]++;
     }
     *passed = !s && t->seen[i] == b->tune && t->sum[i] >= need;
     leann_plan_free(plan);
@@ -554,6 +556,7 @@ leann_status leann_cell_measure(leann_ctx *ctx, const leann_job *job, const uint
     }
 done:
     free_tuning(&b.tuned);
+    leann_truth_free(&b.truth);
     leann_free(order);
     leann_index_free(index);
     leann_value_free(build);

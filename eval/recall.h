@@ -6,23 +6,44 @@
 
 #include "core/plugin.h"
 
-/* The k-th smallest true distance of each query, from the exact neighbours that the data set names, each distance computed anew.
- *   shape   rows (n) rows of data->test; dk (n) out
- *   units   leann_distance_f64's: squared L2, 1 - cos, -<q, x>
- *   errors  EUNSUPPORTED the data set has no exact neighbours; EINVAL k is 0 or more than it has
+/* What answers are judged by: the distances of the exact neighbours that a data set names, computed from its rows once a query.
+ *   shape   near, sorted (test.n, gt_k): in the order of data->neighbors, and ascending: a file made in float32 may have neighbours out
+ *           of order; known (test.n)
+ *   units   leann_distance_f64's: squared L2, 1 - cos, -<q, x> */
+typedef struct {
+    const leann_dataset *data;
+    double *near, *sorted;
+    bool *known;
+} leann_truth;
+
+/* Knows no query yet; data must outlive it.
+ *   errors  EUNSUPPORTED the data set has no exact neighbours; ENOMEM */
+leann_status leann_truth_new(leann_ctx *ctx, const leann_dataset *data, leann_truth *out);
+void leann_truth_free(leann_truth *truth);
+
+/* Learns what it does not know yet of rows (n) of data->test, so that answers of k can be judged.
+ *   errors  EINVAL k is 0 or more than the data set has neighbours; ENOMEM
  *   threads in parallel over queries
- *   cost    n * gt_k distances */
-leann_status leann_recall_limits(leann_ctx *ctx, const leann_dataset *data, const uint32_t *rows, uint32_t n, uint32_t k, double *dk);
+ *   cost    gt_k distances a query */
+leann_status leann_truth_learn(leann_ctx *ctx, leann_truth *truth, const uint32_t *rows, uint32_t n, uint32_t k);
 
-/* #{distinct ids i: D(q, x_i) <= dk} / k, at most 1; ids (k), LEANN_NONE is no answer. An id beyond the data set counts as no answer. */
-double leann_recall_tie(const leann_dataset *data, uint32_t row, uint32_t k, double dk, const uint32_t *ids);
+/* The k-th smallest true distance of a learnt row. */
+static inline double leann_truth_limit(const leann_truth *truth, uint32_t row, uint32_t k)
+{
+    return truth->sorted[(size_t)row * truth->data->gt_k + k - 1];
+}
 
-/* ANN-benchmarks' k-nn: #{distinct ids: distance <= gt[k - 1] + 1e-3} / k, in its own units (Euclidean distances are square-rooted).
- * Not held below 1 there, and not here: the epsilon admits extra ids. */
-double leann_recall_annb(const leann_dataset *data, uint32_t row, uint32_t k, double dk, const uint32_t *ids);
+/* Of an answer's ids (k) to a learnt row:
+ *   tie     #{distinct ids i: D(q, x_i) <= D_k} / k, at most 1; LEANN_NONE and ids beyond the data set are no answers
+ *   annb    ANN-benchmarks' k-nn, #{distinct ids: distance <= gt[k - 1] + 1e-3} / k in its own units (Euclidean distances are
+ *           square-rooted); not held below 1 there, and not here: the epsilon admits extra ids
+ *   threads any number
+ *   cost    a distance for each id that is no exact neighbour */
+void leann_recall_both(const leann_truth *truth, uint32_t row, uint32_t k, const uint32_t *ids, double *tie, double *annb);
+double leann_recall_tie(const leann_truth *truth, uint32_t row, uint32_t k, const uint32_t *ids);
 
-/* Both at the price of one: k distances. */
-void leann_recall_both(const leann_dataset *data, uint32_t row, uint32_t k, double dk, const uint32_t *ids, double *tie, double *annb);
+/* The mean recall_tie of answers ids (n, k) to the first n test rows. errors as for the three calls above. */
+leann_status leann_recall_mean(leann_ctx *ctx, const leann_dataset *data, const uint32_t *ids, uint32_t n, uint32_t k, double *recall);
 
 /* The fixed split: the test rows used, shuffled by seed 1 whatever the cell's seed; the first half tunes, the rest report (one
  * query: nothing tunes). Fewer queries are a prefix of more.

@@ -4,7 +4,9 @@
  *   M forward links on each level, Algorithm 4 without extending or keeping candidates, full lists pruned by it, fewer than M candidates
  *   all taken.
  * Differs: rows are inserted in batches against a frozen graph (linker.h), so that links do not depend on the number of threads. Levels
- *   come from a counter-based generator, by comparison with powers of 1/M, so that the size of a file is known before the build.
+ *   come from a counter-based generator, by comparison with powers of 1/M, so that the size of a file is known before the build. Many rows
+ *   are compared by 8 bits a component where these will do; judge: rows compares them as hnswlib does.
+ *   At the end links are added until the entry reaches every row (reach.c).
  *
  * SPDX-License-Identifier: MIT */
 #include "graphs/linker.h"
@@ -17,6 +19,7 @@
 typedef struct {
     int complexity;
     uint32_t M, ef_construction, ef_search;
+    int judge;
 } hnsw_params;
 
 static const leann_param table[] = {
@@ -25,11 +28,14 @@ static const leann_param table[] = {
     LEANN_PARAM_INT(hnsw_params, M, 0, 128, "0", "links a row makes on each level; level 0 keeps up to 2M; 0: as complexity says"),
     LEANN_PARAM_INT(hnsw_params, ef_construction, 0, 100000, "0", "candidates of an insertion; 0: as complexity says"),
     LEANN_PARAM_INT(hnsw_params, ef_search, 0, 100000, "0", "candidates of a query that does not say; 0: as complexity says"),
+    LEANN_PARAM_LATE_WORD(hnsw_params, judge, LEANN_JUDGE_WORDS, "auto", LEANN_JUDGE_HELP),
     LEANN_PARAM_END};
 
 static hnsw_params resolve(const void *params)
 {
-    static const hnsw_params preset[] = {{0, 12, 100, 50}, {1, 16, 200, 100}, {2, 32, 400, 200}};
+    static const hnsw_params preset[] = {{.M = 12, .ef_construction = 100, .ef_search = 50},
+                                         {.M = 16, .ef_construction = 200, .ef_search = 100},
+                                         {.M = 32, .ef_construction = 400, .ef_search = 200}};
     hnsw_params p = *(const hnsw_params *)params;
     if (p.M == 0) p.M = preset[p.complexity].M;
     if (p.M == 1) p.M = 2; /* one link a row makes no graph, and levels by powers of 1/1 no end */
@@ -129,15 +135,10 @@ static leann_status insert_task(leann_ctx *ctx, void *arg, size_t begin, size_t 
     return status;
 }
 
-static leann_status insert_batch(leann_ctx *ctx, hnsw_build *b, uint32_t n, uint32_t *sources)
+static leann_status insert_batch(leann_ctx *ctx, hnsw_build *b, uint32_t n)
 {
-    leann_status status = leann_parallel(ctx, n, 4, insert_task, b);
-    for (uint32_t level = 0, m = n; !status && m > 0; level++) {
-        m = 0;
-        for (uint32_t i = b->done; i < b->done + n; i++)
-            if (b->levels[i] >= level) sources[m++] = i;
-        if (m > 0) status = leann_linker_back(ctx, &b->linker, level, sources, m);
-    }
+    leann_status status = leann_parallel(ctx, n, 1, insert_task, b);
+    if (!status) status = leann_linker_back(ctx, &b->linker, (leann_span){LEANN_NONE, b->done, n, NULL});
     for (uint32_t i = b->done; i < b->done + n; i++)
         if (b->levels[i] > b->top) {
             b->top = b->levels[i];
@@ -151,15 +152,12 @@ static leann_status insert_all(leann_ctx *ctx, hnsw_build *b)
 {
     uint32_t n = b->linker.graph->n;
     leann_status status = LEANN_OK;
-    uint32_t *sources = leann_alloc(ctx, leann_linker_batch(n, UINT32_MAX), sizeof *sources); /* the largest batch */
-    if (!sources) return leann_ctx_status(ctx);
     b->top = b->levels[0];
     while (!status && b->done < n) {
-        status = leann_ctx_cancelled(ctx) ? leann_fail(ctx, LEANN_EINTR, "interrupted")
-                                          : insert_batch(ctx, b, leann_linker_batch(b->done, n), sources);
+        status =
+            leann_ctx_cancelled(ctx) ? leann_fail(ctx, LEANN_EINTR, "interrupted") : insert_batch(ctx, b, leann_linker_batch(b->done, n));
         leann_ctx_progress(ctx, "graph", b->done, n);
     }
-    leann_free(sources);
     return status;
 }
 
@@ -175,14 +173,16 @@ static leann_status build(leann_ctx *ctx, const leann_oracle *oracle, const void
     if (!levels) return leann_ctx_status(ctx);
     for (uint32_t i = 0; i < n; i++) levels[i] = draw_level(leann_ctx_seed(ctx), i, b.params.M);
     b.levels = levels;
-    status = leann_graph_new(ctx, n, 2 * b.params.M, b.params.M, levels, &g);
+    status = leann_linker_start(ctx, oracle, (leann_judge)b.params.judge, &b.linker);
+    if (!status) status = leann_graph_new(ctx, n, 2 * b.params.M, b.params.M, levels, &g);
     if (status) goto done;
+    b.linker.graph = g;
+    b.linker.keep = g->slots;
+    if ((status = insert_all(ctx, &b))) goto done;
     g->default_ef = b.params.ef_search;
-    status = leann_linker_start(ctx, oracle, g, &b.linker);
-    if (!status) status = insert_all(ctx, &b);
-    if (status) goto done;
     g->entry = b.entry;
     assert(b.top == g->top_level);
+    if ((status = leann_reach(ctx, oracle, g))) goto done;
 #ifndef NDEBUG
     status = leann_graph_check(ctx, g);
 #endif
@@ -217,7 +217,7 @@ static uint32_t slots(const void *params)
 extern const leann_graph_type leann_graph_hnsw;
 const leann_graph_type leann_graph_hnsw = {
     .common = {.name = "hnsw",
-               .revision = 1,
+               .revision = 2,
                .about = "hierarchical navigable small world graph, as hnswlib links it",
                .source = "Malkov & Yashunin 2018, Algorithms 1, 2, 4 and 5",
                .params = table,

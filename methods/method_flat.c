@@ -29,7 +29,7 @@ static leann_status flat_build(leann_ctx *ctx, const leann_dataset *data, leann_
 {
     (void)stages;
     const flat_params *p = index->params;
-    return leann_vectors_take(ctx, data->train, NULL, (leann_keep)p->vectors, &((flat *)index)->vectors);
+    return leann_vectors_take(ctx, data, NULL, (leann_keep)p->vectors, &((flat *)index)->vectors);
 }
 
 static leann_status flat_save(const leann_index *index, leann_writer *w)

@@ -1,20 +1,31 @@
 /* method_graph.c – a graph over all vectors, which are kept: the full-embedding baseline (hnsw, vamana), and flat as its referee.
  *
- * With a quantizer the walk sees codes, a cache line or two a node, and the best it finds are keyed exactly by the kept vectors, from the
- * best on, each only as far as it can still be among the k nearest. Under inner product the graph is built over rows lifted by one coordinate, in L2; the walk keys the rows themselves by -<q, x>,
- * which is the same order. File: links, vectors and, with a quantizer, codes. Cost: one walk of ef_search candidates a query.
+ * The walk sees vectors. An opened index holds bounds of wide ones beside them, in memory and not in the file (64 bytes a row up to 60
+ * dimensions, else 128), so that most rows that are too far need not be read: the answers are the same to the bit (core/bounds.c). Queries
+ * that come together walk by turns (core/walks.c).
+ *
+ * With a quantizer the walk sees codes, and the best it finds are keyed exactly by the kept vectors, from the best on, each only as far as it
+ * can still be among the k nearest. Codes of 4-bit columns are laid beside every list that they stand in when an index is built or opened
+ * (core/beside.h): a hop reads one run of memory and scores 32 neighbours by byte shuffles. Others lie by node, a cache line or two each.
+ * Under inner product the graph is built over rows lifted by one coordinate, in L2; the walk keys the rows themselves by -<q, x>, which is
+ * the same order. File: links, vectors and, with a quantizer, codes, once. Cost: one walk of ef_search candidates a query.
  *
  * Source: Malkov & Yashunin 2018; Subramanya et al. 2019; the lift: Bachrach et al. 2014 (core/rows.c).
  * SPDX-License-Identifier: MIT */
+#include "core/bounds.h"
 #include "methods/parts.h"
 
 #include <string.h>
+
+enum { WALKS = 8 }; /* of one thread at a time */
 
 typedef struct {
     leann_choice graph;
     int vectors;
     leann_choice quantizer;
+    int layout;
 } graph_params;
+enum { LAYOUT_AUTO, LAYOUT_NODES, LAYOUT_LISTS };
 typedef struct {
     uint32_t ef_search, rerank;
 } graph_query;
@@ -24,6 +35,9 @@ static const leann_param build_table[] = {
     LEANN_PARAM_WORD(graph_params, vectors, LEANN_KEEP_WORDS, "source", "keep vectors in the source's own type, or as 32-bit floats"),
     LEANN_PARAM_LATE_PLUGIN(graph_params, quantizer, "quantizer", "none",
                             "codes that the walk sees in place of vectors; none: it sees vectors"),
+    LEANN_PARAM_LATE_WORD(graph_params, layout, "auto|nodes|lists", "auto",
+                          "where codes lie in memory: once, by node, or beside every list that they stand in, for a scan of the list; "
+                          "auto: beside lists where the quantizer has columns of 4 bits"),
     LEANN_PARAM_END,
 };
 static const leann_param query_table[] = {
@@ -38,7 +52,8 @@ typedef struct {
     leann_index common;
     leann_vectors vectors;
     leann_graph *graph;
-    leann_coded coded; /* empty where the walk sees vectors */
+    leann_coded coded;    /* empty where the walk sees vectors */
+    leann_bounds *bounds; /* of an opened index where the walk sees wide vectors, else NULL */
 } graph_index;
 
 static bool has_codes(const graph_params *p)
@@ -46,14 +61,30 @@ static bool has_codes(const graph_params *p)
     return strcmp(p->quantizer.plugin->name, "none") != 0;
 }
 
+static leann_columns columns_of(const graph_params *p, uint32_t d)
+{
+    const leann_quantizer_type *type = leann_quantizer_of(p->quantizer);
+    return type->columns ? type->columns(d, p->quantizer.params) : (leann_columns){.m = 0};
+}
+
+/* The codes, once they are there, beside the lists where that is wanted. */
+static leann_status lay_out(leann_ctx *ctx, graph_index *self)
+{
+    const graph_params *p = self->common.params;
+    leann_columns columns = columns_of(p, self->common.d);
+    bool lists = columns.m > 0 && p->layout != LAYOUT_NODES && self->graph->slots > 0;
+    return lists ? leann_coded_beside(ctx, &self->coded, columns, self->graph) : LEANN_OK;
+}
+
 static leann_status graph_build(leann_ctx *ctx, const leann_dataset *data, leann_stages *stages, leann_index *index)
 {
     graph_index *self = (graph_index *)index;
     const graph_params *p = index->params;
     leann_status status = leann_links_over_rows(ctx, stages, data->train, p->graph, &self->graph);
-    if (status == LEANN_OK) status = leann_vectors_take(ctx, data->train, NULL, (leann_keep)p->vectors, &self->vectors);
+    if (status == LEANN_OK) status = leann_vectors_take(ctx, data, NULL, (leann_keep)p->vectors, &self->vectors);
     if (status != LEANN_OK || !has_codes(p)) return status;
-    return leann_coded_make(ctx, stages, &(leann_coding){.rows = data->train, .quantizer = p->quantizer}, &self->coded);
+    status = leann_coded_make(ctx, stages, &(leann_coding){.rows = data->train, .quantizer = p->quantizer}, &self->coded);
+    return status == LEANN_OK ? lay_out(ctx, self) : status;
 }
 
 static leann_status graph_save(const leann_index *index, leann_writer *w)
@@ -71,9 +102,14 @@ static leann_status graph_open(leann_ctx *ctx, leann_reader *r, leann_index *ind
     if (status == LEANN_OK) status = leann_vectors_open(ctx, r, index->n, index->d, index->space, &self->vectors);
     if (status == LEANN_OK) status = leann_vectors_settle(ctx, r, &self->vectors);
     const graph_params *p = index->params;
-    if (status != LEANN_OK || !has_codes(p)) return status;
+    if (status != LEANN_OK) return status;
+    if (!has_codes(p)) {
+        bool pay = self->graph->slots > 0 && leann_bounds_pay(self->vectors.rows);
+        return pay ? leann_bounds_new(ctx, self->vectors.rows, &self->bounds) : LEANN_OK;
+    }
     status = leann_coded_open(ctx, r, p->quantizer, index->d, index->space, NULL, index->n, false, &self->coded);
-    return status == LEANN_OK ? leann_coded_settle(ctx, r, &self->coded) : status;
+    if (status == LEANN_OK) status = leann_coded_settle(ctx, r, &self->coded);
+    return status == LEANN_OK ? lay_out(ctx, self) : status;
 }
 
 static void graph_free(leann_index *index)
@@ -82,6 +118,7 @@ static void graph_free(leann_index *index)
     leann_graph_free(self->graph);
     leann_vectors_free(&self->vectors);
     leann_coded_free(&self->coded);
+    leann_bounds_free(self->bounds);
 }
 
 /* The exact k best of n candidates, best first by their codes. A few at a time, so that the k-th best so far can stop the rest early. */
@@ -108,21 +145,37 @@ static leann_status rerank(leann_ctx *ctx, const leann_plan *plan, leann_scorer 
     return leann_rerank(ctx, plan, q, hit, top.n, k, ids, key, found);
 }
 
+static uint32_t ef_of(const leann_plan *plan, uint32_t k)
+{
+    leann_choice graph = ((const graph_params *)plan->index->params)->graph;
+    uint32_t ef = ((const graph_query *)plan->params)->ef_search;
+    if (ef == 0) ef = leann_graph_of(graph)->default_ef(graph.params);
+    return ef < k ? k : ef;
+}
+
+/* For n queries: exact (n), and bound (n), those before exact or NULL where there are no bounds. */
+static leann_status scorers_of(leann_ctx *ctx, const graph_index *self, const float *q, uint32_t n, leann_scorer **exact,
+                               leann_scorer **bound)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        bound[i] = NULL;
+        if (!(exact[i] = leann_rows_scorer(ctx, self->vectors.rows, q + (size_t)i * self->common.d))) return LEANN_ENOMEM;
+    }
+    return self->bounds ? leann_bounds_scorers(ctx, self->bounds, q, n, exact, bound) : LEANN_OK;
+}
+
 static leann_status graph_search(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t k, uint32_t *ids, float *key,
                                  uint32_t *found)
 {
     const graph_index *self = (const graph_index *)plan->index;
-    const graph_params *p = plan->index->params;
     const graph_query *query = plan->params;
     leann_work *work = leann_ctx_work(ctx);
-    uint32_t ef = query->ef_search;
+    uint32_t ef = ef_of(plan, k);
     uint64_t start = leann_now_ns();
-    if (ef == 0) ef = leann_graph_of(p->graph)->default_ef(p->graph.params);
-    if (ef < k) ef = k;
-    leann_scorer *exact = leann_rows_scorer(ctx, self->vectors.rows, q);
-    if (!exact) return leann_ctx_status(ctx);
+    leann_scorer *exact, *bound;
+    if (scorers_of(ctx, self, q, 1, &exact, &bound)) return leann_ctx_status(ctx);
     if (!self->coded.quantizer) {
-        leann_status status = leann_graph_search(ctx, self->graph, exact, ef, k, ids, key, found);
+        leann_status status = leann_graph_search(ctx, self->graph, bound ? bound : exact, ef, k, ids, key, found);
         work->stage_ns[0] += leann_now_ns() - start;
         return status;
     }
@@ -137,6 +190,48 @@ static leann_status graph_search(const leann_plan *plan, leann_ctx *ctx, const f
     return status == LEANN_OK ? rerank(ctx, plan, exact, q, cand, n, k, ids, key, found) : status;
 }
 
+static leann_status one_by_one(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, uint32_t *ids, float *key,
+                               uint32_t *found, leann_work *work)
+{
+    leann_status status = LEANN_OK;
+    for (uint32_t i = 0; i < n && !status; i++) {
+        size_t mark = leann_scratch_mark(ctx), at = (size_t)i * k;
+        if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
+        *leann_ctx_work(ctx) = (leann_work){0};
+        status = graph_search(plan, ctx, q + (size_t)i * plan->index->d, k, ids + at, key + at, found + i);
+        work[i] = *leann_ctx_work(ctx);
+        leann_scratch_reset(ctx, mark);
+    }
+    return status;
+}
+
+/* Walks over vectors go WALKS at a time: core/walks.c. */
+static leann_status graph_search_batch(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, uint32_t *ids,
+                                       float *key, uint32_t *found, leann_work *work)
+{
+    const graph_index *self = (const graph_index *)plan->index;
+    if (self->coded.quantizer || self->graph->slots == 0) return one_by_one(plan, ctx, q, n, k, ids, key, found, work);
+    leann_status status = LEANN_OK;
+    memset(work, 0, n * sizeof *work);
+    for (uint32_t first = 0; first < n && !status; first += WALKS) {
+        leann_graph_query query[WALKS];
+        leann_scorer *exact[WALKS], *bound[WALKS];
+        uint32_t m = n - first < WALKS ? n - first : WALKS;
+        uint64_t start = leann_now_ns();
+        size_t mark = leann_scratch_mark(ctx);
+        if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
+        status = scorers_of(ctx, self, q + (size_t)first * plan->index->d, m, exact, bound);
+        for (uint32_t j = 0; j < m && !status; j++) {
+            size_t i = first + j;
+            query[j] = (leann_graph_query){exact[j], bound[j], ids + i * k, found + i, key + i * k, work + i};
+        }
+        if (!status) status = leann_graph_search_many(ctx, self->graph, query, m, ef_of(plan, k), k);
+        for (uint32_t j = 0, share = (uint32_t)((leann_now_ns() - start) / m); j < m; j++) work[first + j].stage_ns[0] = share;
+        leann_scratch_reset(ctx, mark);
+    }
+    return status;
+}
+
 static void graph_inside(const leann_index *index, leann_inside *out)
 {
     out->graph = ((const graph_index *)index)->graph;
@@ -146,7 +241,13 @@ static leann_status graph_check(leann_ctx *ctx, uint64_t n, uint32_t d, leann_sp
 {
     (void)space;
     const graph_params *p = params;
-    return leann_quantizer_of(p->quantizer)->check(ctx, n, d, p->quantizer.params);
+    leann_status status = leann_quantizer_of(p->quantizer)->check(ctx, n, d, p->quantizer.params);
+    if (status != LEANN_OK || p->layout != LAYOUT_LISTS || columns_of(p, d).m > 0) return status;
+    return leann_fail(
+        ctx, LEANN_EINVAL,
+        "graph: layout is lists, and codes of this quantizer (%s) are no columns of 4 bits: those of rabitq with bits 1, 2 or 4 "
+        "and of pq and opq with a codebook_size of at most 16 are",
+        p->quantizer.plugin->name);
 }
 
 static void graph_predict(uint64_t n, uint32_t d, leann_dtype type, leann_space space, uint64_t seed, const void *params,
@@ -160,7 +261,7 @@ static void graph_predict(uint64_t n, uint32_t d, leann_dtype type, leann_space 
 }
 
 const leann_method_type leann_method_graph = {
-    .common = {"graph", 1, "a graph over all vectors, which are kept: the full-embedding baseline",
+    .common = {"graph", 2, "a graph over all vectors, which are kept: the full-embedding baseline",
                "Malkov & Yashunin 2018; Subramanya et al. 2019", build_table, sizeof(graph_params)},
     .query = query_table,
     .query_size = sizeof(graph_query),
@@ -171,6 +272,8 @@ const leann_method_type leann_method_graph = {
     .open = graph_open,
     .free = graph_free,
     .search = graph_search,
+    .search_batch = graph_search_batch,
+    .batch_from = 2,
     .inside = graph_inside,
     .check = graph_check,
     .predict = graph_predict,

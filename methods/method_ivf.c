@@ -44,7 +44,7 @@ static leann_status ivf_build(leann_ctx *ctx, const leann_dataset *data, leann_s
     if (status != LEANN_OK) return status;
     status = leann_anchor_stages(ctx, stages, &lifted, p->selector, leann_count_of(p->lists, index->n), &anchors, &owner, &key);
     if (status == LEANN_OK) status = leann_lists_make(ctx, &anchors, owner, index->n, &self->lists, &order);
-    if (status == LEANN_OK) status = leann_vectors_take(ctx, data->train, order, (leann_keep)p->vectors, &self->vectors);
+    if (status == LEANN_OK) status = leann_vectors_take(ctx, data, order, (leann_keep)p->vectors, &self->vectors);
     leann_anchors_free(&anchors);
     leann_free(owner);
     leann_free(order);

@@ -248,7 +248,8 @@ static leann_status make_bias(leann_ctx *ctx, leann_coded *coded, const leann_li
 
 static void describe_codes(leann_coded *coded, const uint8_t *code, uint32_t n, leann_space space, const leann_lists *lists)
 {
-    coded->codes = (leann_codes){code, coded->quantizer->code_bytes, n, lists ? lists->m : 0, lists ? lists->off : NULL, NULL, space, NULL};
+    coded->codes =
+        (leann_codes){code, coded->quantizer->code_bytes, n, lists ? lists->m : 0, lists ? lists->off : NULL, NULL, space, NULL, NULL};
 }
 
 leann_status leann_coded_make(leann_ctx *ctx, leann_stages *stages, const leann_coding *coding, leann_coded *out)
@@ -316,8 +317,16 @@ leann_status leann_coded_settle(leann_ctx *ctx, const leann_reader *r, leann_cod
     return status;
 }
 
+leann_status leann_coded_beside(leann_ctx *ctx, leann_coded *coded, leann_columns columns, const leann_graph *graph)
+{
+    leann_status status = leann_beside_make(ctx, coded->quantizer, columns, &coded->codes, graph, &coded->beside);
+    coded->codes.beside = coded->beside;
+    return status;
+}
+
 void leann_coded_free(leann_coded *coded)
 {
+    leann_beside_free(coded->beside);
     leann_quantizer_free(coded->quantizer);
     leann_free(coded->owned_code);
     leann_free(coded->owned_bias);

@@ -34,9 +34,14 @@ static leann_status copy_chunk(leann_ctx *worker, void *arg, size_t begin, size_
     return LEANN_OK;
 }
 
-leann_status leann_vectors_take(leann_ctx *ctx, leann_rows rows, const uint32_t *ids, leann_keep keep, leann_vectors *out)
+leann_status leann_vectors_take(leann_ctx *ctx, const leann_dataset *data, const uint32_t *ids, leann_keep keep, leann_vectors *out)
 {
+    leann_rows rows = data->train;
     leann_dtype type = leann_keep_type(rows.type, keep);
+    if (data->lasting && !ids) {
+        *out = (leann_vectors){rows, NULL, type};
+        return LEANN_OK;
+    }
     size_t stride = rows.d * leann_dtype_bytes(type);
     char *copy = leann_alloc(ctx, rows.n, stride);
     if (!copy) return leann_ctx_status(ctx);
@@ -46,7 +51,7 @@ leann_status leann_vectors_take(leann_ctx *ctx, leann_rows rows, const uint32_t 
         leann_free(copy);
         return status;
     }
-    *out = (leann_vectors){{copy, stride, rows.n, rows.d, type, rows.space}, copy};
+    *out = (leann_vectors){{copy, stride, rows.n, rows.d, type, rows.space}, copy, type};
     return LEANN_OK;
 }
 
@@ -61,9 +66,21 @@ leann_status leann_packed_save(leann_writer *w, const char *name, leann_part par
 
 leann_status leann_vectors_save(const leann_vectors *vectors, leann_writer *w)
 {
+    enum { BLOCK = 256 };
     leann_rows rows = vectors->rows;
-    return leann_packed_save(w, "vectors", LEANN_PART_VECTORS, rows.type, rows.n, rows.d * leann_dtype_bytes(rows.type), rows.base,
-                             rows.stride);
+    leann_ctx *ctx = leann_writer_ctx(w);
+    size_t bytes = rows.d * leann_dtype_bytes(vectors->type), mark = leann_scratch_mark(ctx);
+    if (vectors->type == rows.type)
+        return leann_packed_save(w, "vectors", LEANN_PART_VECTORS, rows.type, rows.n, bytes, rows.base, rows.stride);
+    float *x = leann_scratch(ctx, BLOCK * bytes);
+    leann_status status = x ? leann_writer_begin(w, "vectors", LEANN_PART_VECTORS, LEANN_F32, rows.n, bytes) : LEANN_ENOMEM;
+    for (uint32_t i = 0; i < rows.n && status == LEANN_OK; i += BLOCK) {
+        uint32_t n = rows.n - i < BLOCK ? rows.n - i : BLOCK;
+        leann_rows_floats(rows, i, n, x);
+        status = leann_writer_put(w, x, n * bytes);
+    }
+    leann_scratch_reset(ctx, mark);
+    return status == LEANN_OK ? leann_writer_end(w) : status;
 }
 
 leann_status leann_vectors_open(leann_ctx *ctx, const leann_reader *r, uint32_t n, uint32_t d, leann_space space, leann_vectors *out)
@@ -77,7 +94,7 @@ leann_status leann_vectors_open(leann_ctx *ctx, const leann_reader *r, uint32_t 
     size_t stride = d * leann_dtype_bytes(section->type);
     leann_status status = leann_reader_need(ctx, r, "vectors", section->type, n, stride, &data);
     if (status != LEANN_OK) return status;
-    *out = (leann_vectors){{data, stride, n, d, section->type, space}, NULL};
+    *out = (leann_vectors){{data, stride, n, d, section->type, space}, NULL, section->type};
     return leann_rows_check_file(ctx, leann_reader_path(r), out->rows);
 }
 

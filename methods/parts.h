@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "core/beam.h"
+#include "core/beside.h"
 #include "core/files.h"
 #include "core/pages.h"
 #include "core/product.h"
@@ -51,7 +52,8 @@ leann_dtype leann_keep_type(leann_dtype source, leann_keep keep);
 
 typedef struct {
     leann_rows rows;
-    void *owned; /* NULL when mapped */
+    void *owned;      /* NULL when mapped or the data set's */
+    leann_dtype type; /* as saved */
 } leann_vectors;
 
 /* n items of `bytes` that lie `stride` apart, as one section without gaps. */
@@ -66,9 +68,9 @@ static inline size_t leann_line_up(size_t bytes) /* to whole cache lines */
     return (bytes + 63) / 64 * 64;
 }
 
-/* A copy of rows, in the order of ids (NULL: their own). In parallel.
+/* A copy of the train rows, in the order of ids (NULL: their own; lasting rows then stay where they are). In parallel.
  *   errors  ENOMEM, EINTR */
-leann_status leann_vectors_take(leann_ctx *ctx, leann_rows rows, const uint32_t *ids, leann_keep keep, leann_vectors *out);
+leann_status leann_vectors_take(leann_ctx *ctx, const leann_dataset *data, const uint32_t *ids, leann_keep keep, leann_vectors *out);
 leann_status leann_vectors_save(const leann_vectors *vectors, leann_writer *w);
 /* The rows where the file has them.
  *   errors  EFORMAT no such section, another shape, numbers that are not finite, zero rows (angular) */
@@ -135,6 +137,7 @@ typedef struct {
     leann_codes codes; /* in list order where there are lists, else in row order */
     bool residual;
     void *owned_code, *owned_bias, *owned_packed;
+    leann_beside *beside;
     leann_reader *reader; /* the stage's file that the quantiser may point into, or NULL */
 } leann_coded;
 
@@ -165,6 +168,9 @@ leann_status leann_coded_open(leann_ctx *ctx, const leann_reader *r, leann_choic
 leann_status leann_coded_pack(leann_ctx *ctx, leann_coded *coded);
 /* As leann_vectors_settle, for codes that are jumped about in: a row at the start of a cache line where that costs a quarter at most. */
 leann_status leann_coded_settle(leann_ctx *ctx, const leann_reader *r, leann_coded *coded);
+/* Lays the codes beside the lists of a graph as well: for walks. Memory, never the file. columns: the quantiser's, not of 0.
+ *   errors  ENOMEM, EINTR */
+leann_status leann_coded_beside(leann_ctx *ctx, leann_coded *coded, leann_columns columns, const leann_graph *graph);
 void leann_coded_free(leann_coded *coded);
 void leann_coded_predict(uint64_t n, uint32_t d, leann_choice quantizer, leann_ledger *ledger);
 /* A query's scorer over the codes, in ctx's scratch; base (lists) where the codes are residual, else NULL. */

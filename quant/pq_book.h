@@ -73,6 +73,10 @@ leann_scorer *leann_pq_book_scorer(const leann_pq_book *book, leann_ctx *ctx, co
 /* As leann_quantizer_type.pack: blocks for the fast scans, in the order of the codes; NULL where the machine has no fast scan for them. */
 leann_status leann_pq_book_pack(leann_ctx *ctx, const leann_pq_book *book, const leann_codes *codes, uint8_t **packed);
 
+/* As leann_quantizer_type.columns and .terms. */
+leann_columns leann_pq_columns(uint32_t d, const leann_pq_params *params);
+void leann_pq_terms(const leann_quantizer *self, leann_space space, const uint8_t *code, float *plus, float *times);
+
 leann_status leann_pq_book_save(const leann_pq_book *book, leann_writer *w);
 leann_status leann_pq_book_open(leann_ctx *ctx, const leann_reader *r, uint32_t d, const leann_pq_params *params, leann_pq_book *book);
 void leann_pq_book_predict(uint32_t d, const leann_pq_params *params, leann_ledger *ledger);

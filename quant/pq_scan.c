@@ -16,6 +16,7 @@
  * Differs: tables of 256 entries too; nothing is pruned that the float table would have kept.
  *
  * SPDX-License-Identifier: MIT */
+#include "core/beside.h"
 #include "core/sieve.h"
 #include "quant/pq_book.h"
 
@@ -23,7 +24,7 @@
 #include <float.h>
 #include <math.h>
 
-enum { RUN = 2048, CODES8 = 64, CODES4 = 32, GROUP = 8, LINE = 64 }; /* rows at a time; codes a block; queries at a time */
+enum { RUN = 2048, CODES8 = 64, CODES4 = 32, GROUP = 8 }; /* rows at a time; codes a block; queries at a time */
 
 typedef struct {
     leann_scorer scorer;
@@ -32,9 +33,7 @@ typedef struct {
     const leann_codes *codes;
     const float *base, *table; /* table (m, pad) */
     float constant;
-    /* the fast scan: lut NULL where there is none */
-    uint8_t *lut;               /* (m, pad) */
-    float step, least, largest; /* least: sum of the columns' least; largest: sum of their largest magnitudes */
+    leann_lookup lookup; /* of the fast scans: entry NULL where there is none */
 } pq_scorer;
 
 static uint32_t block_codes(const leann_pq_book *book)
@@ -72,7 +71,7 @@ static uint32_t add_up(pq_scorer *const *self, uint32_t n, leann_span run, run_s
     const uint8_t *lut[GROUP];
     uint16_t *out[GROUP];
     for (uint32_t i = 0; i < n; i++) {
-        lut[i] = self[i]->lut;
+        lut[i] = self[i]->lookup.entry;
         out[i] = sum[i];
     }
     (book->pad == 16 ? kernels->fastscan : kernels->fastscan8)(lut, n, self[0]->codes->packed + block * block_bytes(book), book->m,
@@ -88,7 +87,7 @@ static float rest_of(const pq_scorer *self, leann_span span)
 
 static float slack_of(const pq_scorer *self, float rest, float cut)
 {
-    return (float)(self->book->m + 8) * FLT_EPSILON * (2 * (self->largest + fabsf(rest)) + fabsf(cut));
+    return (float)(self->book->m + 8) * FLT_EPSILON * (2 * (self->lookup.largest + fabsf(rest)) + fabsf(cut));
 }
 
 /* The keys of at most RUN rows, or their bounds where these are above the cut. */
@@ -97,11 +96,11 @@ static void score_run(pq_scorer *self, leann_span run, float cut, float *key)
     const float *bias = self->codes->bias;
     run_sums sums;
     const uint16_t *sum = sums + add_up(&self, 1, run, &sums);
-    float rest = rest_of(self, run), low = self->least + rest;
+    float rest = rest_of(self, run), low = self->lookup.least + rest;
     if (self->base && bias)
-        for (uint32_t i = 0; i < run.n; i++) key[i] = low + self->step * (float)sum[i] + bias[run.first + i];
+        for (uint32_t i = 0; i < run.n; i++) key[i] = low + self->lookup.step * (float)sum[i] + bias[run.first + i];
     else
-        for (uint32_t i = 0; i < run.n; i++) key[i] = low + self->step * (float)sum[i];
+        for (uint32_t i = 0; i < run.n; i++) key[i] = low + self->lookup.step * (float)sum[i];
     uint32_t again[RUN], some = self->kernels->at_most(key, run.n, cut + slack_of(self, rest, cut), again);
     if (some == 0) return;
     float exact[RUN];
@@ -110,67 +109,44 @@ static void score_run(pq_scorer *self, leann_span run, float cut, float *key)
     for (uint32_t i = 0; i < some; i++) key[again[i] - run.first] = exact[i];
 }
 
-/* The least number that at least k of n sums are not above; k <= n. Halving a range counts without branches, 16 times. */
-static uint16_t kth_sum(const uint16_t *sum, uint32_t n, uint32_t k)
-{
-    uint32_t low = 0, high = UINT16_MAX;
-    while (low < high) {
-        uint16_t middle = (uint16_t)((low + high) / 2), count = 0;
-        for (uint32_t i = 0; i < n; i++) count = (uint16_t)(count + (sum[i] <= middle));
-        if (count >= k)
-            high = middle;
-        else
-            low = middle + 1U;
-    }
-    return (uint16_t)high;
-}
-
 /* What the keys of the k rows of least sums are below, and a key that is cut off at 0 is not: a cut where there is none yet. */
 static float first_cut(const pq_scorer *self, const uint16_t *sum, uint32_t n, uint32_t k, float rest)
 {
+    uint64_t order[RUN];
     if (n < k) return INFINITY;
-    float steps = (float)kth_sum(sum, n, k) + (float)self->book->m + 1, cut = self->least + rest + self->step * steps;
+    for (uint32_t i = 0; i < n; i++) order[i] = sum[i];
+    float steps = (float)leann_select_smallest(order, n, k) + (float)self->book->m + 1,
+          cut = self->lookup.least + rest + self->lookup.step * steps;
     cut += slack_of(self, rest, cut);
     return self->codes->space == LEANN_IP || cut > 0 ? cut : 0;
 }
 
-/* The rows of a run whose sums say that they may matter to the k nearest of a query, asked for from memory. Without base and bias. */
-static uint32_t pick(const pq_scorer *self, const leann_sieve *top, leann_span run, const uint16_t *sum, uint32_t *row)
+/* Pushes the rows of a run whose sums say that they may matter. Without base and bias. */
+static void sift_run(pq_scorer *self, leann_sieve *top, leann_span run, const uint16_t *sum)
 {
     float rest = rest_of(self, run), cut = top->cut == INFINITY ? first_cut(self, sum, run.n, top->k, rest) : top->cut;
-    double room = (double)cut + (double)slack_of(self, rest, cut) - (double)(self->least + rest), step = (double)self->step;
-    if (room < 0) return 0;
+    double room = (double)cut + (double)slack_of(self, rest, cut) - (double)(self->lookup.least + rest), step = (double)self->lookup.step;
+    if (room < 0) return;
     uint16_t most = room < step * (UINT16_MAX - 1) ? (uint16_t)(room / step + 1) : UINT16_MAX;
-    uint32_t some = self->kernels->at_most_u16(sum, run.n, most, row);
-    for (uint32_t i = 0; i < some; i++) {
-        row[i] += run.first;
-        const char *code = (const char *)self->codes->code + row[i] * self->codes->stride;
-        for (size_t b = 0; b < self->codes->stride; b += LINE) __builtin_prefetch(code + b);
-    }
-    return some;
-}
-
-static void push_rows(pq_scorer *self, leann_sieve *top, leann_span rows)
-{
-    float key[RUN];
-    if (rows.n == 0) return;
-    look_up(self, rows, key);
-    for (uint32_t i = 0; i < rows.n; i++) leann_sieve_push(top, key[i], rows.ids[i]);
+    uint32_t again[RUN], some = self->kernels->at_most_u16(sum, run.n, most, again);
+    if (some == 0) return;
+    float exact[RUN];
+    for (uint32_t i = 0; i < some; i++) again[i] += run.first;
+    look_up(self, (leann_span){run.owner, 0, some, again}, exact);
+    for (uint32_t i = 0; i < some; i++) leann_sieve_push(top, exact[i], again[i]);
     if (top->n >= top->k + top->k / 2) leann_sieve_shrink(top); /* earlier than it would by itself: a hit costs more than it does there */
 }
 
 static void pq_sift(leann_scorer *const *scorer, leann_sieve *top, uint32_t queries, leann_span run)
 {
     run_sums sum[GROUP];
-    uint32_t row[GROUP][RUN], rows[GROUP];
     pq_scorer *const *self = (pq_scorer *const *)scorer;
     for (uint32_t i = 0; i < queries; i++) scorer[i]->dist_comps += run.n;
     for (uint32_t at = 0; at < run.n; at += RUN) {
         leann_span part = {run.owner, run.first + at, run.n - at < RUN ? run.n - at : RUN, NULL};
         for (uint32_t first = 0; first < queries; first += GROUP) {
             uint32_t n = queries - first < GROUP ? queries - first : GROUP, skip = add_up(self + first, n, part, sum);
-            for (uint32_t i = 0; i < n; i++) rows[i] = pick(self[first + i], &top[first + i], part, sum[i] + skip, row[i]);
-            for (uint32_t i = 0; i < n; i++) push_rows(self[first + i], &top[first + i], (leann_span){run.owner, 0, rows[i], row[i]});
+            for (uint32_t i = 0; i < n; i++) sift_run(self[first + i], &top[first + i], part, sum[i] + skip);
         }
     }
 }
@@ -180,7 +156,11 @@ static void pq_score(leann_scorer *scorer, leann_span span, float cut, float *ke
     (void)low;
     pq_scorer *self = (pq_scorer *)scorer;
     scorer->dist_comps += span.n;
-    if (!self->lut || span.ids || cut == INFINITY) {
+    if (span.owner != LEANN_NONE && self->codes->beside) {
+        leann_beside_score(self->codes->beside, &self->lookup, self->constant, span.owner, span.n, key);
+        return;
+    }
+    if (!self->codes->packed || span.ids || cut == INFINITY) {
         look_up(self, span, key);
         return;
     }
@@ -190,48 +170,9 @@ static void pq_score(leann_scorer *scorer, leann_span span, float cut, float *ke
     }
 }
 
-/* The least entry of a column, and the largest that is finite: those from k on may be infinite, and only a damaged file names them. */
-static void ends(const float *column, size_t pad, float *least, float *largest)
+static void pq_prefetch(const leann_scorer *scorer, leann_span span)
 {
-    enum { LANES = 16 };
-    float low[LANES], high[LANES];
-    for (size_t l = 0; l < LANES; l++) low[l] = high[l] = column[0];
-    for (size_t c = 0; c < pad; c += LANES)
-        for (size_t l = 0; l < LANES; l++) {
-            float x = column[c + l], finite = x <= FLT_MAX ? x : column[0];
-            low[l] = x < low[l] ? x : low[l];
-            high[l] = finite > high[l] ? finite : high[l];
-        }
-    *least = low[0];
-    *largest = high[0];
-    for (size_t l = 1; l < LANES; l++) {
-        *least = low[l] < *least ? low[l] : *least;
-        *largest = high[l] > *largest ? high[l] : *largest;
-    }
-}
-
-/* The table in bytes; low (m): room for the columns' least. */
-static void shrink(pq_scorer *self, float *low)
-{
-    size_t pad = self->book->pad, m = self->book->m;
-    double least = 0, largest = 0, spread = 0;
-    float widest = 0, high;
-    for (size_t s = 0; s < m; s++) {
-        ends(self->table + s * pad, pad, &low[s], &high);
-        widest = high - low[s] > widest ? high - low[s] : widest;
-        least += (double)low[s];
-        largest += (double)fmaxf(fabsf(low[s]), fabsf(high));
-        spread += (double)(high - low[s]);
-    }
-    self->step = fmaxf(widest / 255, (float)(spread / UINT16_MAX));
-    self->least = (float)least;
-    self->largest = (float)largest;
-    float scale = self->step > 0 ? (1 - 8 * FLT_EPSILON) / self->step : 0; /* a little less, so that no rounding lifts an entry */
-    for (size_t s = 0; s < m; s++)
-        for (size_t c = s * pad; c < (s + 1) * pad; c++) {
-            float x = (self->table[c] - low[s]) * scale;
-            self->lut[c] = (uint8_t)(int32_t)(x < 255 ? x : 255);
-        }
+    leann_beside_prefetch(((const pq_scorer *)scorer)->codes->beside, span.owner);
 }
 
 /* ---- the scorer, and the packing of its codes ---------------------------------------------------------------------------- */
@@ -256,13 +197,10 @@ leann_scorer *leann_pq_book_scorer(const leann_pq_book *book, leann_ctx *ctx, co
         if (!squares) columns.norm = NULL;
         scorer->kernels->codebook_table(columns, own + (size_t)s * book->width, factor, table + (size_t)s * book->pad);
     }
-    if (!codes->packed) return &scorer->scorer;
-    float *low = leann_scratch(ctx, book->m * sizeof *low);
-    scorer->lut = leann_scratch(ctx, entries);
-    if (!low || !scorer->lut) return NULL;
-    shrink(scorer, low);
-    if (!base) scorer->scorer.sift = pq_sift;
-    return &scorer->scorer;
+    if (codes->beside) scorer->scorer.whole_lists = true, scorer->scorer.prefetch = pq_prefetch;
+    if (codes->packed && !base) scorer->scorer.sift = pq_sift;
+    if (!codes->packed && !codes->beside) return &scorer->scorer;
+    return leann_lookup_of(ctx, table, book->m, book->pad, &scorer->lookup) ? NULL : &scorer->scorer;
 }
 
 typedef struct {
@@ -292,4 +230,18 @@ leann_status leann_pq_book_pack(leann_ctx *ctx, const leann_pq_book *book, const
     if (!job.packed) return LEANN_ENOMEM;
     *packed = job.packed;
     return leann_parallel(ctx, blocks, BLOCKS, pack_task, &job);
+}
+
+/* ---- codes beside lists ---------------------------------------------------------------------------------------------------- */
+
+leann_columns leann_pq_columns(uint32_t d, const leann_pq_params *params)
+{
+    return (leann_columns){.m = params->codebook_size <= 16 ? leann_pq_sub_vectors(d, params) : 0};
+}
+
+void leann_pq_terms(const leann_quantizer *self, leann_space space, const uint8_t *code, float *plus, float *times)
+{
+    (void)self, (void)space, (void)code;
+    *plus = 0;
+    *times = 1;
 }

@@ -265,6 +265,12 @@ static leann_status opq_pack(leann_ctx *ctx, const leann_quantizer *base, const 
     return leann_pq_book_pack(ctx, &((const opq *)base)->book, codes, packed);
 }
 
+static leann_columns opq_columns(uint32_t d, const void *params)
+{
+    leann_pq_params p = book_params(params);
+    return leann_pq_columns(d, &p);
+}
+
 static leann_status opq_save(const leann_quantizer *base, leann_writer *w)
 {
     const opq *self = (const opq *)base;
@@ -326,6 +332,8 @@ const leann_quantizer_type leann_quantizer_opq = {
     .decode = opq_decode,
     .prepare = opq_prepare,
     .pack = opq_pack,
+    .columns = opq_columns,
+    .terms = leann_pq_terms,
     .save = opq_save,
     .open = opq_open,
     .free = opq_free,

@@ -84,6 +84,11 @@ static leann_status pq_pack(leann_ctx *ctx, const leann_quantizer *base, const l
     return leann_pq_book_pack(ctx, &((const pq *)base)->book, codes, packed);
 }
 
+static leann_columns pq_columns(uint32_t d, const void *params)
+{
+    return leann_pq_columns(d, params);
+}
+
 static leann_status pq_save(const leann_quantizer *base, leann_writer *w)
 {
     return leann_pq_book_save(&((const pq *)base)->book, w);
@@ -131,6 +136,8 @@ const leann_quantizer_type leann_quantizer_pq = {
     .decode = pq_decode,
     .prepare = pq_prepare,
     .pack = pq_pack,
+    .columns = pq_columns,
+    .terms = leann_pq_terms,
     .save = pq_save,
     .open = pq_open,
     .free = pq_free,

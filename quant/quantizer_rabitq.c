@@ -16,6 +16,7 @@
  * Differs: one centre, the mean (or the anchor), instead of one a cluster. See projection.c for the rotation and rabitq_code.c for the rest.
  *
  * SPDX-License-Identifier: MIT */
+#include "core/beside.h"
 #include "core/product.h"
 #include "core/quantizer.h"
 #include "quant/projection.h"
@@ -197,12 +198,18 @@ typedef struct {
     float constant, factor; /* of a key: apart from the row, and of an inner product with it, -1 or -2 */
     float reach;            /* the length of what is multiplied with x̂ - x; residual and L2: less |q - a| */
     bool squares;           /* plain squared distances: not inner products */
+    leann_lookup lookup;    /* for codes beside lists */
 } rabitq_scorer;
 
 static void rabitq_score(leann_scorer *scorer, leann_span span, float cut, float *key, float *low)
 {
     (void)cut;
     rabitq_scorer *self = (rabitq_scorer *)scorer;
+    if (span.owner != LEANN_NONE && self->codes->beside) {
+        leann_beside_score(self->codes->beside, &self->lookup, self->constant, span.owner, span.n, key);
+        scorer->dist_comps += span.n;
+        return;
+    }
     leann_list list = leann_codes_list(self->codes, span, 0);
     leann_rabitq_products(&self->query, self->self->bits, self->self->width, list, key);
     float reach = self->reach;
@@ -216,6 +223,36 @@ static void rabitq_score(leann_scorer *scorer, leann_span span, float cut, float
     leann_codes_finish(self->codes, self->base, span, self->constant, key);
     for (uint32_t i = 0; low && i < span.n; i++) low[i] += key[i];
     scorer->dist_comps += span.n;
+}
+
+static void rabitq_prefetch(const leann_scorer *scorer, leann_span span)
+{
+    leann_beside_prefetch(((const rabitq_scorer *)scorer)->codes->beside, span.owner);
+}
+
+/* Whether the code falls into columns of 4 bits. */
+static leann_columns rabitq_columns(uint32_t d, const void *params)
+{
+    const rabitq_params *p = params;
+    if (p->bits == 3) return (leann_columns){.m = 0};
+    return (leann_columns){.m = 2 * leann_rabitq_bytes(p->bits, leann_projection_width(d, kind_of(p))), .scaled = true};
+}
+
+static void rabitq_terms(const leann_quantizer *base, leann_space space, const uint8_t *code, float *plus, float *times)
+{
+    code_foot foot = foot_of((const rabitq *)base, code);
+    *plus = space == LEANN_IP ? 0 : foot.square;
+    *times = (space == LEANN_IP ? -1 : -2) * foot.factor;
+}
+
+/* Of q turned, y (width). */
+static leann_status look_up(rabitq_scorer *scorer, leann_ctx *ctx, const float *y)
+{
+    const rabitq *self = scorer->self;
+    float *table = leann_scratch(ctx, (size_t)self->bytes * 32 * sizeof *table);
+    if (!table) return LEANN_ENOMEM;
+    leann_rabitq_table(self->bits, self->width, y, table);
+    return leann_lookup_of(ctx, table, 2 * (size_t)self->bytes, 16, &scorer->lookup);
 }
 
 static leann_scorer *rabitq_prepare(const leann_quantizer *base_type, leann_ctx *ctx, const leann_codes *codes, const float *q,
@@ -233,6 +270,11 @@ static leann_scorer *rabitq_prepare(const leann_quantizer *base_type, leann_ctx 
     scorer->constant = scorer->squares ? square : scorer->factor * leann_kernels_get()->ip_f32(q, self->projection.centre, base_type->d);
     scorer->reach = base && codes->space != LEANN_IP ? self->reach : sqrtf(square);
     scorer->query = leann_rabitq_query_of(self->width, y, high, low);
+    if (codes->beside) {
+        if (look_up(scorer, ctx, y)) return NULL;
+        scorer->scorer.whole_lists = true;
+        scorer->scorer.prefetch = rabitq_prefetch;
+    }
     return &scorer->scorer;
 }
 
@@ -268,6 +310,8 @@ const leann_quantizer_type leann_quantizer_rabitq = {
     .encode = rabitq_encode,
     .decode = rabitq_decode,
     .prepare = rabitq_prepare,
+    .columns = rabitq_columns,
+    .terms = rabitq_terms,
     .save = rabitq_save,
     .open = rabitq_open,
     .free = rabitq_free,

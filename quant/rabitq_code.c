@@ -87,7 +87,8 @@ static void pack_plane(unsigned bits, unsigned from, uint32_t width, const uint8
 static void unpack_plane(unsigned bits, unsigned from, uint32_t width, const uint8_t *code, uint8_t *component)
 {
     uint32_t bytes = leann_rabitq_bytes(bits, width);
-    for (uint32_t j = 0; j < width; j++) component[j] |= (uint8_t)(((unsigned)code[j % bytes] >> (bits * (j / bytes)) & ((1u << bits) - 1)) << from);
+    for (uint32_t j = 0; j < width; j++)
+        component[j] |= (uint8_t)(((unsigned)code[j % bytes] >> (bits * (j / bytes)) & ((1u << bits) - 1)) << from);
 }
 
 void leann_rabitq_pack(unsigned bits, uint32_t width, const uint8_t *component, uint8_t *code)
@@ -146,4 +147,17 @@ void leann_rabitq_products(const leann_rabitq_query *query, unsigned bits, uint3
     }
     float middle = (float)(query->sum * ((1u << bits) - 1) / 2);
     for (uint32_t i = 0; i < rows.n; i++) product[i] = query->step * (product[i] - middle);
+}
+
+void leann_rabitq_table(unsigned bits, uint32_t width, const float *q, float *table)
+{
+    uint32_t bytes = leann_rabitq_bytes(bits, width), top = (1u << bits) - 1;
+    for (uint32_t i = 0; i < bytes; i++)
+        for (unsigned shift = 0; shift < 8; shift += 4, table += 16)
+            for (unsigned v = 0; v < 16; v++) {
+                float sum = 0;
+                for (unsigned s = 0; s < 4; s += bits)
+                    sum += q[i + bytes * ((shift + s) / bits)] * ((float)(v >> s & top) - (float)top / 2);
+                table[v] = sum;
+            }
 }

@@ -49,4 +49,8 @@ leann_rabitq_query leann_rabitq_query_of(uint32_t width, const float *q, int8_t 
 /* product (rows.n) out: <q, u - (2^b - 1) / 2>. rows: where packed codes begin. */
 void leann_rabitq_products(const leann_rabitq_query *query, unsigned bits, uint32_t width, leann_list rows, float *product);
 
+/* table (2 leann_rabitq_bytes, 16) out: entry (c, v) is what the half byte v of column c adds to <q, u - (2^b - 1) / 2>: column 2i is the
+ * low half of byte i of a packed code. bits 1, 2 or 4. */
+void leann_rabitq_table(unsigned bits, uint32_t width, const float *q, float *table);
+
 #endif

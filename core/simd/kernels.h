@@ -35,6 +35,10 @@ typedef struct {        /* floats as bytes: code j stands for scale = largest / 
     float square, miss; /* in steps of scale, sums of squares: of the floats, and of what the codes leave of them */
     int32_t sum;        /* of the codes */
 } leann_narrowed;
+typedef struct { /* what becomes of the sums of a fast scan; plus and times (n) */
+    float least, step, constant;
+    const float *plus, *times;
+} leann_scan_line;
 
 typedef struct {
     const char *name; /* "scalar", "avx2", "avx512", "neon" */
@@ -72,6 +76,9 @@ typedef struct {
      * lut[256 * j + code]; NULL where adc8_list is no slower. */
     void (*fastscan)(const uint8_t *const *lut, size_t n, const uint8_t *block, size_t m, size_t blocks, uint16_t *const *out);
     void (*fastscan8)(const uint8_t *const *lut, size_t n, const uint8_t *block, size_t m, size_t blocks, uint16_t *const *out);
+    /* Keys from such sums: key[i] = (least + step * sum[i]) * times[i] + (constant + plus[i]), times NULL: without the product; n a multiple
+     * of 16. Each operation rounds once, so that every table gives the same bits. */
+    void (*scan_keys)(const uint16_t *sum, size_t n, leann_scan_line line, float *key);
     /* Those i < n, ascending, with key[i] not above cut (NaN is not): index (n) out; returns how many. Made for few among many. */
     uint32_t (*at_most)(const float *key, uint32_t n, float cut, uint32_t *index);
     uint32_t (*at_most_u16)(const uint16_t *key, uint32_t n, uint16_t cut, uint32_t *index);

@@ -487,6 +487,17 @@ uint32_t leann_crc32c_sse42(uint32_t crc, const void *data, size_t bytes)
 
 /* ---- selection */
 
+static void scan_keys(const uint16_t *sum, size_t n, leann_scan_line line, float *key)
+{
+    const __m256 least = _mm256_set1_ps(line.least), step = _mm256_set1_ps(line.step), constant = _mm256_set1_ps(line.constant);
+    for (size_t i = 0; i < n; i += 8) {
+        __m256 all = _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)(sum + i))));
+        all = _mm256_add_ps(least, _mm256_mul_ps(step, all));
+        if (line.times) all = _mm256_mul_ps(all, _mm256_loadu_ps(line.times + i));
+        _mm256_storeu_ps(key + i, _mm256_add_ps(all, _mm256_add_ps(constant, _mm256_loadu_ps(line.plus + i))));
+    }
+}
+
 static uint32_t at_most(const float *key, uint32_t n, float cut, uint32_t *index)
 {
     const __m256 limit = _mm256_set1_ps(cut);
@@ -543,6 +554,7 @@ const leann_kernels leann_kernels_avx2 = {
     .adc8_list = leann_adc8_blocked,
     .adc4_list = adc4_list,
     .fastscan = leann_fastscan_avx2,
+    .scan_keys = scan_keys,
     .at_most = at_most,
     .at_most_u16 = at_most_u16,
     .codebook_table = leann_codebook_table_avx2,

@@ -437,6 +437,17 @@ static void adc4_list(const float *table, leann_list rows, size_t m, float *out)
 
 /* ---- selection */
 
+static void scan_keys(const uint16_t *sum, size_t n, leann_scan_line line, float *key)
+{
+    const __m512 least = _mm512_set1_ps(line.least), step = _mm512_set1_ps(line.step), constant = _mm512_set1_ps(line.constant);
+    for (size_t i = 0; i < n; i += CHUNK) {
+        __m512 all = _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)(sum + i))));
+        all = _mm512_add_ps(least, _mm512_mul_ps(step, all));
+        if (line.times) all = _mm512_mul_ps(all, _mm512_loadu_ps(line.times + i));
+        _mm512_storeu_ps(key + i, _mm512_add_ps(all, _mm512_add_ps(constant, _mm512_loadu_ps(line.plus + i))));
+    }
+}
+
 static uint32_t at_most(const float *key, uint32_t n, float cut, uint32_t *index)
 {
     const __m512 limit = _mm512_set1_ps(cut);
@@ -453,14 +464,12 @@ static uint32_t at_most(const float *key, uint32_t n, float cut, uint32_t *index
 static uint32_t at_most_u16(const uint16_t *key, uint32_t n, uint16_t cut, uint32_t *index)
 {
     const __m512i limit = _mm512_set1_epi16((int16_t)cut);
-    uint32_t some = 0, i = 0;
-    for (; n - i >= 4 * CHUNK; i += 4 * CHUNK) {
-        __mmask32 low = _mm512_cmple_epu16_mask(_mm512_loadu_si512(key + i), limit);
-        __mmask32 high = _mm512_cmple_epu16_mask(_mm512_loadu_si512(key + i + 2 * CHUNK), limit);
-        for (uint64_t mask = _mm512_kunpackd(high, low); mask; mask &= mask - 1) index[some++] = i + (uint32_t)__builtin_ctzll(mask);
+    uint32_t some = 0;
+    for (uint32_t i = 0; i < n; i += 2 * CHUNK) {
+        __mmask32 there = n - i < 2 * CHUNK ? (1u << (n - i)) - 1 : UINT32_MAX;
+        uint32_t mask = _mm512_mask_cmple_epu16_mask(there, _mm512_maskz_loadu_epi16(there, key + i), limit);
+        for (; mask; mask &= mask - 1) index[some++] = i + (uint32_t)__builtin_ctz(mask);
     }
-    for (; i < n; i++)
-        if (key[i] <= cut) index[some++] = i;
     return some;
 }
 
@@ -543,6 +552,7 @@ const leann_kernels leann_kernels_avx512 = {
     .adc8_list = leann_adc8_blocked,
     .adc4_list = adc4_list,
     .fastscan = leann_fastscan_avx2, /* without VBMI: see kernels.c */
+    .scan_keys = scan_keys,
     .at_most = at_most,
     .at_most_u16 = at_most_u16,
     .codebook_table = leann_codebook_table_avx512,

@@ -361,6 +361,16 @@ static uint32_t crc32c(uint32_t crc, const void *data, size_t bytes)
 
 /* ---- selection */
 
+static void scan_keys(const uint16_t *sum, size_t n, leann_scan_line line, float *key)
+{
+    const float32x4_t least = vdupq_n_f32(line.least), step = vdupq_n_f32(line.step), constant = vdupq_n_f32(line.constant);
+    for (size_t i = 0; i < n; i += 4) {
+        float32x4_t all = vaddq_f32(least, vmulq_f32(step, vcvtq_f32_u32(vmovl_u16(vld1_u16(sum + i)))));
+        if (line.times) all = vmulq_f32(all, vld1q_f32(line.times + i));
+        vst1q_f32(key + i, vaddq_f32(all, vaddq_f32(constant, vld1q_f32(line.plus + i))));
+    }
+}
+
 static uint32_t at_most(const float *key, uint32_t n, float cut, uint32_t *index)
 {
     const float32x4_t limit = vdupq_n_f32(cut);
@@ -416,6 +426,7 @@ const leann_kernels leann_kernels_neon = {
     .adc8_list = leann_adc8_blocked,
     .adc4_list = adc4_list,
     .fastscan = leann_fastscan_neon,
+    .scan_keys = scan_keys,
     .at_most = at_most,
     .at_most_u16 = at_most_u16,
     .codebook_table = leann_codebook_table_neon,

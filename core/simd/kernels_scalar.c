@@ -260,6 +260,15 @@ static leann_narrowed i8_from_f32(const float *in, const float *centre, int8_t *
     return all;
 }
 
+static void scan_keys(const uint16_t *sum, size_t n, leann_scan_line line, float *key)
+{
+    for (size_t i = 0; i < n; i++) {
+        float all = line.least + line.step * (float)sum[i];
+        if (line.times) all *= line.times[i];
+        key[i] = all + (line.constant + line.plus[i]);
+    }
+}
+
 static uint32_t at_most(const float *key, uint32_t n, float cut, uint32_t *index)
 {
     uint32_t some = 0;
@@ -304,6 +313,7 @@ const leann_kernels leann_kernels_scalar = {
     .adc4_list = adc4_list,
     .fastscan = leann_fastscan_scalar,
     .fastscan8 = leann_fastscan8_scalar,
+    .scan_keys = scan_keys,
     .at_most = at_most,
     .at_most_u16 = at_most_u16,
     .codebook_table = leann_codebook_table_scalar,

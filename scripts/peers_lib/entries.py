@@ -14,6 +14,7 @@ from data import file_sha
 
 M, EF_CONSTRUCTION = 16, 200
 PREFETCH = (None, [4, 1], [16, 4])   # SVS: [lookahead, step]; None: what the library chooses for the data
+CODES = {"sq8": {"sq": {"bits": 8}}, "sq4": {"sq": {"bits": 4, "bounds": "local"}}, "rabitq": {"rabitq": {"bits": 4}}}
 K_FACTORS = (1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 
@@ -51,6 +52,7 @@ def entries(data):
         ("svs-lvq4x8", "scalable-vs", "codes", svs(data, 32) | {"lvq": [4, 8]}, window),
         ("usearch-bf16", "usearch", "codes", hnsw(M) | {"dtype": "bf16"}, ef),
         ("usearch-i8", "usearch", "codes", hnsw(M) | {"dtype": "i8"}, ef),
+        *((f"leann-hnsw-{name}", "leann", "codes", ours({"hnsw": hnsw(M)}, "f32", codes), ef) for name, codes in CODES.items()),
         ("faiss-flat", "faiss-cpu", "exact", {"factory": "Flat"}, [{}]),
         ("leann-flat", "leann", "exact", {"method": "flat", "build": {"vectors": "f32"}}, [{}]),
     ]
@@ -64,8 +66,8 @@ def hnsw(m):
     return {"M": m, "ef_construction": EF_CONSTRUCTION}
 
 
-def ours(graph, vectors):
-    return {"method": "graph", "build": {"graph": graph, "vectors": vectors}}
+def ours(graph, vectors, quantizer="none"):
+    return {"method": "graph", "build": {"graph": graph, "vectors": vectors, "quantizer": quantizer}}
 
 
 def svs(data, degree):

@@ -8,7 +8,6 @@ SPDX-License-Identifier: MIT
 import fcntl
 import hashlib
 import json
-import math
 import os
 import pathlib
 import shutil
@@ -231,7 +230,9 @@ class Run:
 
     def ours(self, entry, efs, seed):
         builder, searcher, out = Worker(Builder), Worker(Searcher), str(self.folder / "fidelity-index")
-        found, common = {}, ({**slim(entry), "seed": seed}, self.path, self.args.k, self.args.library)
+        build = entry["params"]["build"]
+        params = {**entry["params"], "build": {**build, "graph": {"hnsw": {**build["graph"]["hnsw"], "judge": "rows"}}}}   # as hnswlib
+        found, common = {}, ({**slim(entry), "params": params, "seed": seed}, self.path, self.args.k, self.args.library)
         say(f"leann-hnsw: build with seed {seed} and count")
         try:
             builder.call("build", *common, max(self.args.build_threads), out)
@@ -283,11 +284,13 @@ class Run:
 
 
 def thin(points):
-    """Of points whose missing recall is within a factor of 0.8, one; and those that the tune half chooses at the report's targets."""
-    kept, chosen = {}, [report.passing(points, target) for target in report.TARGETS] + points[-1:]
-    for point in points:
-        kept.setdefault(int(math.log(max(1 - point["tune_recall"], 1e-6), 0.8)), point)
-    return [point for point in points if any(point is other for other in (*kept.values(), *chosen))]
+    """What a curve needs: a point each 0.01 of recall, closer where a fifth of what is missing is less; and what the tune half chooses."""
+    chosen, kept = [report.passing(points, target) for target in report.TARGETS] + points[-1:], points[:1]
+    for point in points[1:]:
+        missing = 1 - kept[-1]["tune_recall"]
+        if point["tune_recall"] >= kept[-1]["tune_recall"] + min(0.01, missing / 5) or any(point is other for other in chosen):
+            kept.append(point)
+    return kept
 
 
 def slim(entry):

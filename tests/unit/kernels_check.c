@@ -621,6 +621,33 @@ static bool narrowing_bytes(const leann_kernels *t, char *why)
 
 /* ---- selection */
 
+/* Sums of a scan become keys: equal to the bit. */
+static bool scan_lines(const leann_kernels *t, char *why)
+{
+    enum { MOST = 160 };
+    guarded memory[4];
+    for (int i = 0; i < 4; i++) memory[i] = guarded_new(MOST * sizeof(float));
+    bool fails = false;
+    for (size_t n = 16; n <= MOST && !fails; n += 16)
+        for (int scaled = 0; scaled < 2 && !fails; scaled++) {
+            uint16_t *sum = (uint16_t *)(void *)memory[0].end - n;
+            float *plus = (float *)(void *)memory[1].end - n, *times = (float *)(void *)memory[2].end - n,
+                  *key = (float *)(void *)memory[3].end - n, want[MOST];
+            for (size_t i = 0; i < n; i++) {
+                sum[i] = i % 7 == 3 ? 65535 : (uint16_t)random_bits();
+                plus[i] = i % 9 == 5 ? INFINITY : random_float(false);
+                times[i] = random_float(false);
+            }
+            leann_scan_line line = {random_float(false), 0.37F, random_float(false), plus, scaled ? times : NULL};
+            t->scan_keys(sum, n, line, key);
+            leann_kernels_named("scalar")->scan_keys(sum, n, line, want);
+            fails = memcmp(key, want, n * sizeof *key) != 0;
+            if (fails) snprintf(why, KERNELS_WHY, "scan_keys of %zu, %s: other bits than scalar", n, scaled ? "scaled" : "not scaled");
+        }
+    for (int i = 0; i < 4; i++) guarded_free(memory[i]);
+    return !fails;
+}
+
 static bool selection(const leann_kernels *t, char *why)
 {
     enum { MOST = 200 };
@@ -954,6 +981,7 @@ const kernels_check kernels_checks[] = {
     {"fast scans", fastscans},
     {"panels", panels},
     {"narrowing to bytes", narrowing_bytes},
+    {"scan keys", scan_lines},
     {"selection", selection},
     {"codebooks", codebooks},
     {"small codes", small_codes},

@@ -191,6 +191,73 @@ static void few_and_equal_rows(void **state)
     leann_ctx_free(ctx);
 }
 
+/* Tight clusters far apart: pruning alone leaves some 20 of these rows where no walk comes. */
+static void reaches_every_node(void **state)
+{
+    (void)state;
+    enum { N = 1500, D = 24, ROWS = 100 };
+    leann_ctx *ctx = leann_ctx_new(1, 2);
+    data set = data_new(ctx, N, D, false);
+    for (uint32_t i = 0; i < N; i++)
+        for (uint32_t j = 0; j < D; j++) {
+            leann_rng centre = leann_rng_at(4, "centre", (uint64_t)(i / ROWS) * D + j);
+            set.x[i * D + j] = 0.001F * set.x[i * D + j] + (float)leann_rng_normal(&centre);
+        }
+    static const char *const few[] = {"{hnsw: {M: 4, ef_construction: 20}}", "{vamana: {degree: 8, build_window: 20}}"};
+    for (size_t kind = 0; kind < 2; kind++) {
+        leann_graph *g = make(ctx, &set, few[kind]);
+        uint32_t queue[N], end = 0;
+        bool met[N] = {false};
+        met[queue[end++] = g->entry] = true;
+        for (uint32_t at = 0; at < end; at++) {
+            const uint32_t *list = leann_graph_list(g, queue[at]);
+            for (uint32_t i = 1; i <= list[0]; i++)
+                if (!met[list[i]]) met[queue[end++] = list[i]] = true;
+        }
+        assert_int_equal(end, N);
+        leann_graph_free(g);
+    }
+    data_free(&set);
+    leann_ctx_free(ctx);
+}
+
+/* 10,000 rows and more are judged by codes of 8 bits where these will do: by whole numbers nothing changes, by others next to nothing, and
+ * where a far row makes codes coarse, rows are judged themselves. */
+static void judged_by_codes(void **state)
+{
+    (void)state;
+    enum { N = 10000, D = 5, WHOLE, FINE, COARSE };
+    static const char *const words[][2] = {
+        {"{hnsw: {M: 4, ef_construction: 20}}", "{hnsw: {M: 4, ef_construction: 20, judge: rows}}"},
+        {"{vamana: {degree: 8, build_window: 20, passes: 1}}", "{vamana: {degree: 8, build_window: 20, passes: 1, judge: rows}}"}};
+    leann_ctx *ctx = leann_ctx_new(1, 1), *three = leann_ctx_new(1, 3);
+    data set = data_new(ctx, N, D, false);
+    for (int kind = WHOLE; kind <= COARSE; kind++) {
+        if (kind == WHOLE)
+            for (size_t i = 0; i < (size_t)N * D; i++) set.x[i] = rintf(25 * set.x[i]);
+        for (size_t i = 0; kind == FINE && i < (size_t)N * D; i++) set.x[i] += 1e-3f * (float)(i % 7);
+        if (kind == COARSE) set.x[0] = 1e6f;
+        for (int w = 0; w < 2; w++) {
+            leann_ctx_facts_clear(ctx);
+            leann_graph *rows = make(ctx, &set, words[w][1]);
+            assert_int_equal(leann_ctx_facts(ctx), 0);
+            leann_graph *codes = make(ctx, &set, words[w][0]), *again = make(three, &set, words[w][0]);
+            double share = 0;
+            if (leann_ctx_facts(ctx) > 0) assert_string_equal(leann_ctx_fact_at(ctx, 0, &share), "links_by_codes");
+            assert_true(kind == COARSE ? share == 0 : kind == WHOLE ? share == 1 : share >= 0.9);
+            size_t bytes = (size_t)N * (1 + rows->slots) * sizeof *rows->links;
+            assert_memory_equal(codes->links, again->links, bytes);
+            assert_int_equal(memcmp(codes->links, rows->links, bytes) == 0, kind != FINE);
+            leann_graph_free(rows);
+            leann_graph_free(codes);
+            leann_graph_free(again);
+        }
+    }
+    data_free(&set);
+    leann_ctx_free(three);
+    leann_ctx_free(ctx);
+}
+
 static void shorthand_and_prediction(void **state)
 {
     (void)state;
@@ -247,8 +314,10 @@ static void stops_when_cancelled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_what_the_scan_finds), cmocka_unit_test(same_links_for_any_threads), cmocka_unit_test(prunes_as_the_textbook),
-        cmocka_unit_test(few_and_equal_rows),        cmocka_unit_test(shorthand_and_prediction),   cmocka_unit_test(stops_when_cancelled),
+        cmocka_unit_test(finds_what_the_scan_finds), cmocka_unit_test(same_links_for_any_threads),
+        cmocka_unit_test(prunes_as_the_textbook),    cmocka_unit_test(few_and_equal_rows),
+        cmocka_unit_test(judged_by_codes),           cmocka_unit_test(shorthand_and_prediction),
+        cmocka_unit_test(reaches_every_node),        cmocka_unit_test(stops_when_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* test_graph_codes.c – method graph over codes: exact once all are re-ranked; an opened index, whose rows lie apart by whole cache lines,
- * answers and saves as the one it was saved from.
+/* test_graph_codes.c – method graph over codes, by node or beside the lists: exact once all are re-ranked; an opened index, whose rows lie
+ * apart by whole cache lines, answers and saves as the one it was saved from.
  *
  * SPDX-License-Identifier: MIT */
 #include <setjmp.h>
@@ -13,8 +13,7 @@
 
 #include <cmocka.h>
 
-#include "core/container.h"
-#include "core/ctx.h"
+#include "core/plugin.h"
 
 enum { N = 500, D = 60, QUERIES = 20, K = 10 }; /* neither 240 bytes of floats nor codes of 60 are whole cache lines */
 
@@ -22,7 +21,11 @@ static float rows_x[N * D], queries_x[QUERIES * D];
 static char folder[] = "/tmp/leann-graph-codes-XXXXXX", first[64], second[64];
 static const leann_rows rows = {rows_x, D * sizeof(float), N, D, LEANN_F32, LEANN_L2};
 static const leann_rows queries = {queries_x, D * sizeof(float), QUERIES, D, LEANN_F32, LEANN_L2};
-static const char coded[] = "{method: graph, build: {quantizer: {sq: {bits: 8}}}}";
+static const char *const coded[] = {"{method: graph, build: {quantizer: {sq: {bits: 8}}}}",
+                                    "{method: graph, build: {quantizer: {rabitq: {bits: 4}}, layout: nodes}}",
+                                    "{method: graph, build: {quantizer: {rabitq: {bits: 4}}, layout: lists}}",
+                                    "{method: graph, build: {graph: vamana, quantizer: {pq: {sub_vectors: 15, codebook_size: 16}}}}"};
+enum { CODED = sizeof coded / sizeof *coded };
 
 static leann_index *build(leann_ctx *ctx, const char *config)
 {
@@ -43,26 +46,49 @@ static void all_reranked_is_exact(void **state)
 {
     (void)state;
     leann_ctx *ctx = leann_ctx_new(1, 1);
-    leann_index *exact = build(ctx, "{method: flat}"), *graph = build(ctx, coded);
+    leann_index *exact = build(ctx, "{method: flat}");
     uint32_t want[QUERIES * K], got[QUERIES * K];
     float far[QUERIES * K], found[QUERIES * K];
     search(ctx, exact, NULL, want, far);
-    search(ctx, graph, "{ef_search: 500}", got, found);
-    assert_memory_equal(got, want, sizeof got);
-    assert_memory_equal(found, far, sizeof found);
-    search(ctx, graph, "{ef_search: 500, rerank: 10}", got, found); /* the ten best codes, in the order of their exact keys */
-    for (uint32_t q = 0; q < QUERIES; q++)
-        for (uint32_t i = 1; i < K; i++) assert_true(found[q * K + i - 1] <= found[q * K + i]);
+    for (int c = 0; c < CODED; c++) {
+        leann_index *graph = build(ctx, coded[c]);
+        search(ctx, graph, "{ef_search: 500}", got, found);
+        assert_memory_equal(got, want, sizeof got);
+        assert_memory_equal(found, far, sizeof found);
+        search(ctx, graph, "{ef_search: 500, rerank: 10}", got, found); /* the ten best codes, in the order of their exact keys */
+        for (uint32_t q = 0; q < QUERIES; q++)
+            for (uint32_t i = 1; i < K; i++) assert_true(found[q * K + i - 1] <= found[q * K + i]);
+        leann_index_free(graph);
+    }
     leann_index_free(exact);
-    leann_index_free(graph);
     leann_ctx_free(ctx);
 }
 
-static void opened_is_saved_as_it_was(void **state)
+/* The layout is memory's: it changes the file only by its name, and says where it is not to be had. */
+static void layouts_share_a_file(void **state)
 {
     (void)state;
     leann_ctx *ctx = leann_ctx_new(1, 1);
-    leann_index *made = build(ctx, coded), *opened = NULL;
+    leann_ledger given, left_out;
+    leann_value *config;
+    static const char *const words[] = {"{method: graph, build: {quantizer: {rabitq: {bits: 4}}, layout: auto}}",
+                                        "{method: graph, build: {quantizer: {rabitq: {bits: 4}}}}",
+                                        "{method: graph, build: {quantizer: {rabitq: {bits: 3}}, layout: lists}}"};
+    leann_ledger *ledger[] = {&given, &left_out, &given};
+    for (int c = 0; c < 3; c++) {
+        assert_int_equal(leann_config_parse(ctx, "config", words[c], strlen(words[c]), &config), LEANN_OK);
+        assert_int_equal(leann_method_predict(ctx, N, D, LEANN_F32, LEANN_L2, config, ledger[c]), c < 2 ? LEANN_OK : LEANN_EINVAL);
+        leann_value_free(config);
+    }
+    assert_non_null(strstr(leann_ctx_error(ctx), "layout is lists"));
+    assert_int_equal(leann_ledger_total(&given), leann_ledger_total(&left_out));
+    leann_ctx_free(ctx);
+}
+
+static void opened_is_saved_as_it_was(const char *config)
+{
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    leann_index *made = build(ctx, config), *opened = NULL;
     uint32_t want[QUERIES * K], got[QUERIES * K];
     float far[QUERIES * K], found[QUERIES * K];
     char *data[2];
@@ -83,6 +109,12 @@ static void opened_is_saved_as_it_was(void **state)
     leann_index_free(made);
     leann_index_free(opened);
     leann_ctx_free(ctx);
+}
+
+static void every_layout_is_saved_as_it_was(void **state)
+{
+    (void)state;
+    for (int c = 0; c < CODED; c++) opened_is_saved_as_it_was(coded[c]);
 }
 
 static int set_up(void **state)
@@ -107,6 +139,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(all_reranked_is_exact), cmocka_unit_test(opened_is_saved_as_it_was)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(all_reranked_is_exact), cmocka_unit_test(layouts_share_a_file),
+                                       cmocka_unit_test(every_layout_is_saved_as_it_was)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

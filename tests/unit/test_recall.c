@@ -27,13 +27,16 @@ static void test_tie(void **state)
     leann_ctx *ctx = leann_ctx_new(1, 1);
     leann_dataset d = data();
     uint32_t row = 0;
-    double dk = -1;
-    assert_int_equal(leann_recall_limits(ctx, &d, &row, 1, 2, &dk), LEANN_OK);
-    assert_float_equal(dk, 1.0, 0);
-    assert_float_equal(leann_recall_tie(&d, 0, 2, dk, (uint32_t[]){0, 2}), 1.0, 0); /* the other of the tie is as good */
-    assert_float_equal(leann_recall_tie(&d, 0, 2, dk, (uint32_t[]){0, 0}), 0.5, 0); /* repeats count once */
-    assert_float_equal(leann_recall_tie(&d, 0, 2, dk, (uint32_t[]){3, LEANN_NONE}), 0.0, 0);
-    assert_float_equal(leann_recall_tie(&d, 0, 2, dk, (uint32_t[]){6, 1}), 0.5, 0); /* an id beyond the data */
+    leann_truth t;
+    assert_int_equal(leann_truth_new(ctx, &d, &t), LEANN_OK);
+    assert_int_equal(leann_truth_learn(ctx, &t, &row, 1, 2), LEANN_OK);
+    assert_float_equal(leann_truth_limit(&t, 0, 2), 1.0, 0);
+    assert_float_equal(leann_recall_tie(&t, 0, 2, (uint32_t[]){0, 2}), 1.0, 0); /* the other of the tie is as good */
+    assert_float_equal(leann_recall_tie(&t, 0, 2, (uint32_t[]){0, 0}), 0.5, 0); /* repeats count once */
+    assert_float_equal(leann_recall_tie(&t, 0, 2, (uint32_t[]){3, LEANN_NONE}), 0.0, 0);
+    assert_float_equal(leann_recall_tie(&t, 0, 2, (uint32_t[]){6, 1}), 0.5, 0);        /* an id beyond the data */
+    assert_float_equal(leann_recall_tie(&t, 0, 4, (uint32_t[]){0, 1, 2, 5}), 0.75, 0); /* no exact neighbour: its distance is computed */
+    leann_truth_free(&t);
     leann_ctx_free(ctx);
 }
 
@@ -41,12 +44,22 @@ static void test_annb_epsilon(void **state)
 {
     (void)state;
     static const float rows[] = {1.0f, 1.0005f, 1.01f};
+    leann_ctx *ctx = leann_ctx_new(1, 1);
     leann_dataset d = data();
     d.train.base = rows;
     d.train.n = 3;
-    assert_float_equal(leann_recall_tie(&d, 0, 1, 1.0, (uint32_t[]){1}), 0.0, 0);
-    assert_float_equal(leann_recall_annb(&d, 0, 1, 1.0, (uint32_t[]){1}), 1.0, 0); /* within 1e-3 in distance, not squared */
-    assert_float_equal(leann_recall_annb(&d, 0, 1, 1.0, (uint32_t[]){2}), 0.0, 0);
+    d.gt_k = 1;
+    uint32_t row = 0;
+    leann_truth t;
+    double tie, annb;
+    assert_int_equal(leann_truth_new(ctx, &d, &t) || leann_truth_learn(ctx, &t, &row, 1, 1), LEANN_OK);
+    leann_recall_both(&t, 0, 1, (uint32_t[]){1}, &tie, &annb);
+    assert_float_equal(tie, 0.0, 0);
+    assert_float_equal(annb, 1.0, 0); /* within 1e-3 in distance, not squared */
+    leann_recall_both(&t, 0, 1, (uint32_t[]){2}, &tie, &annb);
+    assert_float_equal(annb, 0.0, 0);
+    leann_truth_free(&t);
+    leann_ctx_free(ctx);
 }
 
 static void test_bad_k(void **state)
@@ -55,12 +68,14 @@ static void test_bad_k(void **state)
     leann_ctx *ctx = leann_ctx_new(1, 1);
     leann_dataset d = data();
     uint32_t row = 0;
-    double dk;
-    assert_int_equal(leann_recall_limits(ctx, &d, &row, 1, 5, &dk), LEANN_EINVAL);
+    leann_truth t;
+    assert_int_equal(leann_truth_new(ctx, &d, &t), LEANN_OK);
+    assert_int_equal(leann_truth_learn(ctx, &t, &row, 1, 5), LEANN_EINVAL);
     assert_non_null(strstr(leann_ctx_error(ctx), "4"));
     leann_ctx_clear(ctx);
+    leann_truth_free(&t);
     d.neighbors = NULL;
-    assert_int_equal(leann_recall_limits(ctx, &d, &row, 1, 1, &dk), LEANN_EUNSUPPORTED);
+    assert_int_equal(leann_truth_new(ctx, &d, &t), LEANN_EUNSUPPORTED);
     leann_ctx_free(ctx);
 }
 
