@@ -4,11 +4,12 @@
  * dimensions, else 128), so that most rows that are too far need not be read: the answers are the same to the bit (core/bounds.c). Queries
  * that come together walk by turns (core/walks.c).
  *
- * With a quantizer the walk sees codes, and the best it finds are keyed exactly by the kept vectors, from the best on, each only as far as it
- * can still be among the k nearest. Codes of 4-bit columns are laid beside every list that they stand in when an index is built or opened
- * (core/beside.h): a hop reads one run of memory and scores 32 neighbours by byte shuffles. Others lie by node, a cache line or two each.
- * Under inner product the graph is built over rows lifted by one coordinate, in L2; the walk keys the rows themselves by -<q, x>, which is
- * the same order. File: links, vectors and, with a quantizer, codes, once. Cost: one walk of ef_search candidates a query.
+ * With a quantizer the walk sees codes, a cache line or two a node, and the best it finds are keyed exactly by the kept vectors, from the
+ * best on, each only as far as it can still be among the k nearest. With layout lists, codes of 4-bit columns are laid beside every list
+ * that they stand in when an index is built or opened (core/beside.h): a hop reads one run of memory and scores 32 neighbours by byte
+ * shuffles, for as many times the memory of the codes as there are slots. Under inner product the graph is built over rows lifted by one
+ * coordinate, in L2; the walk keys the rows themselves by -<q, x>, which is the same order. File: links, vectors and, with a quantizer,
+ * codes, once. Cost: one walk of ef_search candidates a query.
  *
  * Source: Malkov & Yashunin 2018; Subramanya et al. 2019; the lift: Bachrach et al. 2014 (core/rows.c).
  * SPDX-License-Identifier: MIT */
@@ -25,7 +26,7 @@ typedef struct {
     leann_choice quantizer;
     int layout;
 } graph_params;
-enum { LAYOUT_AUTO, LAYOUT_NODES, LAYOUT_LISTS };
+enum { LAYOUT_NODES, LAYOUT_LISTS };
 typedef struct {
     uint32_t ef_search, rerank;
 } graph_query;
@@ -35,9 +36,8 @@ static const leann_param build_table[] = {
     LEANN_PARAM_WORD(graph_params, vectors, LEANN_KEEP_WORDS, "source", "keep vectors in the source's own type, or as 32-bit floats"),
     LEANN_PARAM_LATE_PLUGIN(graph_params, quantizer, "quantizer", "none",
                             "codes that the walk sees in place of vectors; none: it sees vectors"),
-    LEANN_PARAM_LATE_WORD(graph_params, layout, "auto|nodes|lists", "auto",
-                          "where codes lie in memory: once, by node, or beside every list that they stand in, for a scan of the list; "
-                          "auto: beside lists where the quantizer has columns of 4 bits"),
+    LEANN_PARAM_LATE_WORD(graph_params, layout, "nodes|lists", "nodes",
+                          "where codes lie in memory: once, by node, or beside every list that they stand in, for a fast scan of the list"),
     LEANN_PARAM_END,
 };
 static const leann_param query_table[] = {
@@ -71,9 +71,8 @@ static leann_columns columns_of(const graph_params *p, uint32_t d)
 static leann_status lay_out(leann_ctx *ctx, graph_index *self)
 {
     const graph_params *p = self->common.params;
-    leann_columns columns = columns_of(p, self->common.d);
-    bool lists = columns.m > 0 && p->layout != LAYOUT_NODES && self->graph->slots > 0;
-    return lists ? leann_coded_beside(ctx, &self->coded, columns, self->graph) : LEANN_OK;
+    if (p->layout != LAYOUT_LISTS || self->graph->slots == 0) return LEANN_OK;
+    return leann_coded_beside(ctx, &self->coded, columns_of(p, self->common.d), self->graph);
 }
 
 static leann_status graph_build(leann_ctx *ctx, const leann_dataset *data, leann_stages *stages, leann_index *index)
@@ -261,7 +260,7 @@ static void graph_predict(uint64_t n, uint32_t d, leann_dtype type, leann_space 
 }
 
 const leann_method_type leann_method_graph = {
-    .common = {"graph", 2, "a graph over all vectors, which are kept: the full-embedding baseline",
+    .common = {"graph", 1, "a graph over all vectors, which are kept: the full-embedding baseline",
                "Malkov & Yashunin 2018; Subramanya et al. 2019", build_table, sizeof(graph_params)},
     .query = query_table,
     .query_size = sizeof(graph_query),

@@ -57,8 +57,9 @@ static void list_configs(void)
         const char *quantizer = quantizer_text(leann_plugin_at(LEANN_QUANTIZER, q)->name);
         add_config("{method: diskann, build: {quantizer: %s, vectors: none}}", quantizer);
         add_config("{method: codes, build: {quantizer: %s}}", quantizer);
-        add_config("{method: graph, build: {quantizer: %s}}", quantizer); /* beside lists where they can */
-        add_config("{method: graph, build: {quantizer: %s, layout: nodes}}", quantizer);
+        add_config("{method: graph, build: {quantizer: %s}}", quantizer);
+        if (strcmp(quantizer, "none") && strcmp(quantizer, "sq"))
+            add_config("{method: graph, build: {quantizer: %s, layout: lists}}", quantizer);
         for (size_t g = 0; g < leann_plugin_count(LEANN_GRAPH); g++)
             for (int residual = 0; residual < 3; residual++)
                 add_config("{method: anchor, build: {graph: %s, quantizer: %s, residual: %s}}", leann_plugin_at(LEANN_GRAPH, g)->name,

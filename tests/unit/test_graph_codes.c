@@ -21,10 +21,10 @@ static float rows_x[N * D], queries_x[QUERIES * D];
 static char folder[] = "/tmp/leann-graph-codes-XXXXXX", first[64], second[64];
 static const leann_rows rows = {rows_x, D * sizeof(float), N, D, LEANN_F32, LEANN_L2};
 static const leann_rows queries = {queries_x, D * sizeof(float), QUERIES, D, LEANN_F32, LEANN_L2};
-static const char *const coded[] = {"{method: graph, build: {quantizer: {sq: {bits: 8}}}}",
-                                    "{method: graph, build: {quantizer: {rabitq: {bits: 4}}, layout: nodes}}",
-                                    "{method: graph, build: {quantizer: {rabitq: {bits: 4}}, layout: lists}}",
-                                    "{method: graph, build: {graph: vamana, quantizer: {pq: {sub_vectors: 15, codebook_size: 16}}}}"};
+static const char *const coded[] = {
+    "{method: graph, build: {quantizer: {sq: {bits: 8}}}}", "{method: graph, build: {quantizer: {rabitq: {bits: 4}}}}",
+    "{method: graph, build: {quantizer: {rabitq: {bits: 4}}, layout: lists}}",
+    "{method: graph, build: {graph: vamana, quantizer: {pq: {sub_vectors: 15, codebook_size: 16}}, layout: lists}}"};
 enum { CODED = sizeof coded / sizeof *coded };
 
 static leann_index *build(leann_ctx *ctx, const char *config)
@@ -71,7 +71,7 @@ static void layouts_share_a_file(void **state)
     leann_ctx *ctx = leann_ctx_new(1, 1);
     leann_ledger given, left_out;
     leann_value *config;
-    static const char *const words[] = {"{method: graph, build: {quantizer: {rabitq: {bits: 4}}, layout: auto}}",
+    static const char *const words[] = {"{method: graph, build: {quantizer: {rabitq: {bits: 4}}, layout: nodes}}",
                                         "{method: graph, build: {quantizer: {rabitq: {bits: 4}}}}",
                                         "{method: graph, build: {quantizer: {rabitq: {bits: 3}}, layout: lists}}"};
     leann_ledger *ledger[] = {&given, &left_out, &given};
