@@ -14,7 +14,6 @@ from data import file_sha
 
 M, EF_CONSTRUCTION = 16, 200
 PREFETCH = (None, [4, 1], [16, 4])   # SVS: [lookahead, step]; None: what the library chooses for the data
-CODES = {"sq8": {"sq": {"bits": 8}}, "sq4": {"sq": {"bits": 4, "bounds": "local"}}, "rabitq": {"rabitq": {"bits": 4}}}
 K_FACTORS = (1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 
@@ -45,14 +44,16 @@ def entries(data):
         ("svs-32", "scalable-vs", "graph", svs(data, 32), window),
         ("svs-64", "scalable-vs", "graph", svs(data, 64), window),
         ("leann-hnsw", "leann", "graph", ours({"hnsw": hnsw(M)}, "f32"), ef),
-        ("leann-vamana", "leann", "graph", ours({"vamana": {"degree": 2 * M, "build_window": 100}}, "f32"), ef),
+        ("leann-hnsw-m32", "leann", "graph", ours({"hnsw": hnsw(2 * M)}, "f32"), ef),
+        ("leann-vamana", "leann", "graph", ours(vamana(2 * M), "f32"), ef),
         ("faiss-ivfpq-refine", "faiss-cpu", "codes", fast_scan(data), grid("nprobe", probes(data), k_factor=K_FACTORS)),
         ("faiss-hnsw-sq8-refine", "faiss-cpu", "codes", {"factory": f"HNSW{M}_SQ8,RFlat", "ef_construction": EF_CONSTRUCTION}, refined),
         ("svs-lvq8", "scalable-vs", "codes", svs(data, 32) | {"lvq": [8, 0]}, window),
         ("svs-lvq4x8", "scalable-vs", "codes", svs(data, 32) | {"lvq": [4, 8]}, window),
         ("usearch-bf16", "usearch", "codes", hnsw(M) | {"dtype": "bf16"}, ef),
         ("usearch-i8", "usearch", "codes", hnsw(M) | {"dtype": "i8"}, ef),
-        *((f"leann-hnsw-{name}", "leann", "codes", ours({"hnsw": hnsw(M)}, "f32", codes), ef) for name, codes in CODES.items()),
+        *((f"leann-{name}-{word}", "leann", "codes", ours(graph, "f32", quantizer), ef)
+          for name, graph in (("hnsw", {"hnsw": hnsw(M)}), ("vamana", vamana(2 * M))) for word, quantizer in quantizers(data)),
         ("faiss-flat", "faiss-cpu", "exact", {"factory": "Flat"}, [{}]),
         ("leann-flat", "leann", "exact", {"method": "flat", "build": {"vectors": "f32"}}, [{}]),
     ]
@@ -64,6 +65,16 @@ def entries(data):
 
 def hnsw(m):
     return {"M": m, "ef_construction": EF_CONSTRUCTION}
+
+
+def vamana(degree):
+    return {"vamana": {"degree": degree, "build_window": 100}}
+
+
+def quantizers(data):
+    """Of long rows the leading axes alone: a line or two of the cache a node (results/search-over-codes.md)."""
+    long = data.d > 256
+    return (("sq8", {"sq": {"bits": 8, "dims": 124 if long else 0}}), ("rabitq4", {"rabitq": {"bits": 4, "dims": 96 if long else 0}}))
 
 
 def ours(graph, vectors, quantizer="none"):
