@@ -51,7 +51,7 @@ static size_t stride_of(uint32_t width)
 bool leann_bounds_pay(leann_rows rows)
 {
     size_t bytes = rows.d * leann_dtype_bytes(rows.type);
-    return rows.space != LEANN_IP && bytes >= 3 * stride_of(width_of(rows.d)) && rows.n * bytes > CACHE_BYTES;
+    return rows.type == LEANN_F32 && rows.space != LEANN_IP && bytes >= 3 * stride_of(width_of(rows.d)) && rows.n * bytes > CACHE_BYTES;
 }
 
 /* The shadows (n, width) of x (n, d), which is used up, and off (n): how far rounding may have moved each. n <= TOGETHER: an axis meets all of

@@ -9,8 +9,8 @@
 
 typedef struct leann_bounds leann_bounds;
 
-/* Whether bounds of these rows spare more than they cost: rows under L2 (or angular), of three times the bytes of their bounds at least, and
- * more of them than a cache holds. */
+/* Whether bounds of these rows spare more than they cost: floats under L2 (or angular), of three times the bytes of their bounds at least,
+ * and more of them than a cache holds. (Bytes of 784 dimensions: 0.79 to 0.99x the speed, so none.) */
 bool leann_bounds_pay(leann_rows rows);
 /* Bounds of all rows. Memory: 64 bytes a row up to 60 dimensions, else 128.
  *   errors  ENOMEM; EINTR

@@ -102,7 +102,7 @@ static void some_rows_do_not_pay(void **state)
     (void)state;
     assert_true(leann_bounds_pay((leann_rows){NULL, 0, 1000000, 128, LEANN_F32, LEANN_L2}));
     assert_true(leann_bounds_pay((leann_rows){NULL, 0, 1000000, 50, LEANN_F32, LEANN_ANGULAR}));
-    assert_true(leann_bounds_pay((leann_rows){NULL, 0, 1000000, 784, LEANN_U8, LEANN_L2}));
+    assert_false(leann_bounds_pay((leann_rows){NULL, 0, 1000000, 784, LEANN_U8, LEANN_L2}));
     assert_false(leann_bounds_pay((leann_rows){NULL, 0, 1000000, 128, LEANN_F32, LEANN_IP}));
     assert_false(leann_bounds_pay((leann_rows){NULL, 0, 1000000, 128, LEANN_U8, LEANN_L2}));
     assert_false(leann_bounds_pay((leann_rows){NULL, 0, 1000000, 25, LEANN_F32, LEANN_L2}));
