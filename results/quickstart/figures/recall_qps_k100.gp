@@ -9,7 +9,7 @@ xfrom = 0.6
 stem = 'recall_qps_k100'
 N = 9
 lo1 = 0.43168; hi1 = 1
-lo2 = 361.161341; hi2 = 27410.5615
+lo2 = 446.627663; hi2 = 24797.4298
 array title[9] = ['anchor kmeans', 'anchor max-coverage', 'anchor random', 'anchor stratified-kmeans', 'codes pq', 'flat', 'hnsw', 'ivf', 'vamana']
 array colour[9] = ['#0072b2', '#0072b2', '#0072b2', '#0072b2', '#e69f00', '#555555', '#d55e00', '#009e73', '#cc79a7']
 array shape[9] = [7, 5, 9, 11, 5, 7, 7, 7, 7]

@@ -9,7 +9,7 @@ xfrom = 0.6
 stem = 'recall_qps_k3'
 N = 9
 lo1 = 0.631333333; hi1 = 1
-lo2 = 372.012841; hi2 = 43114.0478
+lo2 = 449.931229; hi2 = 43092.0047
 array title[9] = ['anchor kmeans', 'anchor max-coverage', 'anchor random', 'anchor stratified-kmeans', 'codes pq', 'flat', 'hnsw', 'ivf', 'vamana']
 array colour[9] = ['#0072b2', '#0072b2', '#0072b2', '#0072b2', '#e69f00', '#555555', '#d55e00', '#009e73', '#cc79a7']
 array shape[9] = [7, 5, 9, 11, 5, 7, 7, 7, 7]
