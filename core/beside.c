@@ -61,7 +61,7 @@ leann_status leann_beside_make(leann_ctx *ctx, const leann_quantizer *quantizer,
     if (!(*out = b)) return LEANN_ENOMEM;
     *b = (leann_beside){.blocks = (graph->slots + SLOTS - 1) / SLOTS, .columns = columns};
     size_t terms = (size_t)b->blocks * SLOTS * sizeof(float) * (columns.scaled ? 2 : 1);
-    b->stride = (code_bytes(b) + terms + LINE - 1) / LINE * LINE;
+    b->stride = leann_line_up(code_bytes(b) + terms);
     if (!(b->base = leann_alloc(ctx, graph->n, b->stride))) return LEANN_ENOMEM;
     make_job job = {quantizer, codes, graph, b};
     return leann_parallel(ctx, graph->n, CHUNK, make_task, &job);

@@ -45,7 +45,7 @@ static uint32_t width_of(uint32_t d)
 
 static size_t stride_of(uint32_t width)
 {
-    return (width + sizeof(float) + LINE - 1) / LINE * LINE;
+    return leann_line_up(width + sizeof(float));
 }
 
 bool leann_bounds_pay(leann_rows rows)

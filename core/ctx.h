@@ -35,6 +35,11 @@ void *leann_scratch(leann_ctx *ctx, size_t bytes); /* 64-byte aligned, not zeroe
 size_t leann_scratch_mark(const leann_ctx *ctx);
 void leann_scratch_reset(leann_ctx *ctx, size_t mark);
 
+static inline size_t leann_line_up(size_t bytes) /* to whole cache lines */
+{
+    return (bytes + 63) / 64 * 64;
+}
+
 /* Visited marks of a walk over n nodes: marks[i] == *epoch means seen. A call starts a new, empty set in O(1) amortised. */
 uint16_t *leann_ctx_marks(leann_ctx *ctx, uint32_t n, uint16_t *epoch);
 

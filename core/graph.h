@@ -43,6 +43,19 @@ static inline uint32_t *leann_graph_upper_list(const leann_graph *g, uint32_t no
 {
     return g->upper + g->upper_at[node] + (size_t)(level - 1) * (1 + g->upper_slots);
 }
+static inline uint32_t *leann_graph_list_at(const leann_graph *g, uint32_t node, uint32_t level)
+{
+    return level == 0 ? leann_graph_list(g, node) : leann_graph_upper_list(g, node, level);
+}
+static inline uint32_t leann_graph_slots_at(const leann_graph *g, uint32_t level)
+{
+    return level == 0 ? g->slots : g->upper_slots;
+}
+static inline void leann_graph_prefetch(const leann_graph *g, uint32_t node, uint32_t level) /* its list */
+{
+    const uint32_t *list = leann_graph_list_at(g, node, level);
+    for (uint32_t i = 0, slots = leann_graph_slots_at(g, level); i <= slots; i += 16) __builtin_prefetch(list + i);
+}
 
 /* The k nearest nodes as the scorer judges: greedy descent through the upper levels, then best-first with a queue of ef; without
  * edges, a scan of all nodes.

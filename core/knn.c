@@ -539,7 +539,7 @@ static uint32_t part_rows(const leann_knn_options *o, size_t row_bytes)
 static void *piece(char *memory, size_t *used, size_t bytes)
 {
     void *at = memory ? memory + *used : NULL;
-    *used += (bytes + 63) / 64 * 64;
+    *used += leann_line_up(bytes);
     return at;
 }
 

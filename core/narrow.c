@@ -91,7 +91,7 @@ static size_t stride_of(size_t d)
 {
     size_t stride = 1;
     while (stride < d && stride < LINE) stride *= 2;
-    return stride < LINE ? stride : (d + LINE - 1) / LINE * LINE;
+    return stride < LINE ? stride : leann_line_up(d);
 }
 
 leann_status leann_rows_narrow(leann_ctx *ctx, leann_rows rows, leann_rows *out, bool *exact)

@@ -16,11 +16,6 @@
 
 #define RUN 2048u /* nodes a flat scan scores at once: their keys stay in the first-level cache */
 
-static const uint32_t *list_at(const leann_graph *g, uint32_t node, uint32_t level)
-{
-    return level == 0 ? leann_graph_list(g, node) : leann_graph_upper_list(g, node, level);
-}
-
 /* ---- one level ------------------------------------------------------------------------------------------------------------ */
 
 typedef struct { /* of one hop; slots each */
@@ -51,18 +46,13 @@ static uint32_t score_list(const uint32_t *list, uint32_t node, uint32_t level, 
     return m;
 }
 
-static void prefetch_list(const uint32_t *list, uint32_t slots)
-{
-    for (uint32_t i = 0; i <= slots; i += 16) __builtin_prefetch(list + i);
-}
-
 /* The next open node is most often the next hop: its rows are asked for a hop ahead, and the links of the node after it. */
 static void look_ahead(const leann_graph *g, uint32_t level, leann_scorer *scorer, const queue *q, uint32_t next, hop_room *room)
 {
     if (scorer->prefetch && scorer->whole_lists && level == 0) {
         scorer->prefetch(scorer, (leann_span){q->hit[next].id, 0, g->slots, NULL});
     } else if (scorer->prefetch) {
-        const uint32_t *list = list_at(g, q->hit[next].id, level);
+        const uint32_t *list = leann_graph_list_at(g, q->hit[next].id, level);
         uint32_t m = 0;
         for (uint32_t i = 1; i <= list[0]; i++) {
             room->ids[m] = list[i];
@@ -72,7 +62,7 @@ static void look_ahead(const leann_graph *g, uint32_t level, leann_scorer *score
         do next++;
         while (next < q->n && (q->hit[next].id & CLOSED));
     }
-    if (next < q->n) prefetch_list(list_at(g, q->hit[next].id, level), level == 0 ? g->slots : g->upper_slots);
+    if (next < q->n) leann_graph_prefetch(g, q->hit[next].id, level);
 }
 
 static leann_status hop_room_new(leann_ctx *ctx, const leann_graph *g, hop_room *room)
@@ -97,7 +87,7 @@ static void keep_dropped(const queue *q, uint32_t n, leann_graph_walk *walk)
 
 leann_status leann_graph_collect(leann_ctx *ctx, const leann_graph *graph, leann_scorer *scorer, leann_hit at, leann_graph_walk *walk)
 {
-    uint32_t slots = walk->level == 0 ? graph->slots : graph->upper_slots;
+    uint32_t slots = leann_graph_slots_at(graph, walk->level);
     queue q = {.ef = walk->ef < graph->n ? walk->ef : graph->n};
     hop_room room;
     q.hit = leann_scratch(ctx, ((size_t)q.ef + slots + 1) * sizeof *q.hit);
@@ -116,7 +106,7 @@ leann_status leann_graph_collect(leann_ctx *ctx, const leann_graph *graph, leann
         while (next < q.n && (q.hit[next].id & CLOSED)) next++;
         if (next < q.n) look_ahead(graph, walk->level, scorer, &q, next, &room);
         float cut = queue_cut(&q);
-        uint32_t m = score_list(list_at(graph, node, walk->level), node, walk->level, scorer, cut, &room);
+        uint32_t m = score_list(leann_graph_list_at(graph, node, walk->level), node, walk->level, scorer, cut, &room);
         m = sort_fresh(room.ids, room.key, m, cut, room.fresh);
         uint32_t changed = queue_merge(&q, room.fresh, m);
         keep_dropped(&q, q.n + m, walk);

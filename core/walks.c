@@ -37,17 +37,16 @@ static float cut_of(const walk *w)
     return w->level > 0 ? w->at.key : queue_cut(&w->q);
 }
 
-static const uint32_t *links_of(const leann_graph *g, const walk *w)
+/* Whose turn it is. */
+static uint32_t node_of(const walk *w)
 {
-    return w->level > 0 ? leann_graph_upper_list(g, w->at.id, w->level) : leann_graph_list(g, w->q.hit[w->open].id & ~CLOSED);
+    return w->level > 0 ? w->at.id : w->q.hit[w->open].id & ~CLOSED;
 }
 
 /* The next hop is of a node whose links are asked for. */
 static void go_on(const leann_graph *g, walk *w)
 {
-    const uint32_t *list = links_of(g, w);
-    uint32_t slots = w->level > 0 ? g->upper_slots : g->slots;
-    for (uint32_t i = 0; i <= slots; i += 16) __builtin_prefetch(list + i);
+    leann_graph_prefetch(g, node_of(w), w->level);
     w->turn = GATHER;
 }
 
@@ -88,7 +87,7 @@ static bool make_room(leann_ctx *ctx, walk *w, uint32_t slots)
 
 static leann_status gather(leann_ctx *ctx, const leann_graph *g, walk *w)
 {
-    const uint32_t *list = links_of(g, w);
+    const uint32_t *list = leann_graph_list_at(g, node_of(w), w->level);
     if (w->level > 0) {
         memcpy(w->near, list + 1, list[0] * sizeof *w->near);
         w->ids = w->near;

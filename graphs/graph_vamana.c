@@ -139,21 +139,14 @@ static leann_status candidates(leann_ctx *ctx, const vamana_build *b, uint32_t p
 
 static leann_status insert_row(leann_ctx *ctx, const vamana_build *b, uint32_t p)
 {
-    const leann_graph *g = b->linker.graph;
     uint32_t row = b->order[b->done + p], room = 4 * b->params.build_window, n = 0;
-    leann_row_scorer scorer;
-    leann_row_scorer_start(&scorer, b->linker.oracle, row);
-    leann_hit at = {.id = g->entry}, *cand = NULL;
+    leann_hit *cand = NULL;
     leann_graph_walk walk = {.ef = b->params.build_window, .dropped = leann_scratch(ctx, room * sizeof(leann_hit)), .dropped_room = room};
     if (!walk.dropped) return leann_ctx_status(ctx);
     leann_status status = LEANN_OK;
-    if (b->done > 0 || b->again) {
-        scorer.scorer.score(&scorer.scorer, (leann_span){LEANN_NONE, 0, 1, &at.id}, INFINITY, &at.key, NULL);
-        status = leann_graph_collect(ctx, g, &scorer.scorer, at, &walk);
-    }
+    if (b->done > 0 || b->again) status = leann_row_walk(ctx, b->linker.oracle, b->linker.graph, row, &walk);
     if (!status) status = candidates(ctx, b, p, walk, &cand, &n);
     if (!status) b->chosen[p] = leann_linker_select(ctx, &b->linker, cand, n, b->params.degree, b->forward + (size_t)p * b->params.degree);
-    leann_ctx_work(ctx)->dist_comps += scorer.scorer.dist_comps;
     return status;
 }
 

@@ -80,21 +80,22 @@ void leann_row_scorer_start(leann_row_scorer *self, const leann_oracle *oracle, 
     *self = (leann_row_scorer){.scorer = {.score = row_score}, .oracle = oracle, .row = row};
 }
 
+leann_status leann_row_walk(leann_ctx *ctx, const leann_oracle *oracle, const leann_graph *graph, uint32_t row, leann_graph_walk *walk)
+{
+    leann_row_scorer scorer;
+    leann_hit at = {.id = graph->entry};
+    leann_row_scorer_start(&scorer, oracle, row);
+    scorer.scorer.score(&scorer.scorer, (leann_span){LEANN_NONE, 0, 1, &at.id}, INFINITY, &at.key, NULL);
+    leann_status status = leann_graph_collect(ctx, graph, &scorer.scorer, at, walk);
+    leann_ctx_work(ctx)->dist_comps += scorer.scorer.dist_comps;
+    return status;
+}
+
 /* ---- lists ---------------------------------------------------------------------------------------------------------------- */
-
-static uint32_t *list_at(const leann_graph *g, uint32_t node, uint32_t level)
-{
-    return level == 0 ? leann_graph_list(g, node) : leann_graph_upper_list(g, node, level);
-}
-
-static uint32_t slots_at(const leann_graph *g, uint32_t level)
-{
-    return level == 0 ? g->slots : g->upper_slots;
-}
 
 void leann_linker_put(const leann_linker *linker, uint32_t node, uint32_t level, const leann_hit *hit, uint32_t n)
 {
-    uint32_t *list = list_at(linker->graph, node, level), slots = slots_at(linker->graph, level);
+    uint32_t *list = leann_graph_list_at(linker->graph, node, level), slots = leann_graph_slots_at(linker->graph, level);
     assert(n <= slots);
     list[0] = n;
     for (uint32_t i = 0; i < n; i++) list[1 + i] = hit[i].id;
@@ -189,7 +190,7 @@ static bool has_link(const uint32_t *list, uint32_t id)
 /* room, key: for one more than a list has slots. A list is pruned so seldom that keys of links are not kept but computed again. */
 static void add_link(leann_ctx *ctx, const leann_linker *l, back_target to, uint32_t source, leann_hit *room, float *key)
 {
-    uint32_t *list = list_at(l->graph, to.id, to.level), slots = slots_at(l->graph, to.level);
+    uint32_t *list = leann_graph_list_at(l->graph, to.id, to.level), slots = leann_graph_slots_at(l->graph, to.level);
     if (has_link(list, source)) return;
     if (list[0] < slots) {
         list[++list[0]] = source;
@@ -245,7 +246,7 @@ leann_status leann_linker_back(leann_ctx *ctx, leann_linker *linker, leann_span 
         for (uint32_t s = sources.n; s-- > 0;) { /* backwards, so that each chain begins with its first source */
             uint32_t node = source_at(sources, s);
             if (level_of(g, node) < level) continue;
-            const uint32_t *list = list_at(g, node, level);
+            const uint32_t *list = leann_graph_list_at(g, node, level);
             for (uint32_t i = 1; i <= list[0]; i++) {
                 uint32_t *chain = &linker->chain[list[i]];
                 if (*chain == 0) target[m++] = (back_target){list[i], level, 0};

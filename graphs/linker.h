@@ -41,6 +41,8 @@ typedef struct {
     uint32_t row;
 } leann_row_scorer;
 void leann_row_scorer_start(leann_row_scorer *self, const leann_oracle *oracle, uint32_t row);
+/* The walk of a row from the entry on level 0; counts its distances. walk: ef and what else leann_graph_collect is told. ENOMEM. */
+leann_status leann_row_walk(leann_ctx *ctx, const leann_oracle *oracle, const leann_graph *graph, uint32_t row, leann_graph_walk *walk);
 
 /* Puts a hit into its place among n sorted ones (room for n + 1). */
 void leann_hits_insert(leann_hit *sorted, uint32_t n, leann_hit hit);
@@ -62,7 +64,8 @@ void leann_linker_put(const leann_linker *linker, uint32_t node, uint32_t level,
  *   threads in parallel over targets; the links do not depend on how many */
 leann_status leann_linker_back(leann_ctx *ctx, leann_linker *linker, leann_span sources);
 
-/* Adds links until a walk on level 0 can come from the entry to every node. See reach.c.
+/* Adds links until a walk on level 0 can come from the entry to every node; one stays out only where each of the 64 nearest that are in
+ * reach is full of links that others hang on. See reach.c.
  *   errors  ENOMEM
  *   threads one; the same links for any number that built the graph
  *   source  Fu et al. 2019 (NSG), Algorithm 2 */

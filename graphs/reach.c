@@ -61,19 +61,6 @@ static void spread(const reach_job *job, uint32_t at, uint32_t end)
     }
 }
 
-/* The nodes nearest to a row that the entry reaches, in the context's scratch. */
-static leann_status near(leann_ctx *ctx, const reach_job *job, uint32_t row, leann_graph_walk *walk)
-{
-    leann_row_scorer scorer;
-    leann_hit at = {.id = job->graph->entry};
-    leann_row_scorer_start(&scorer, job->oracle, row);
-    scorer.scorer.score(&scorer.scorer, (leann_span){LEANN_NONE, 0, 1, &at.id}, INFINITY, &at.key, NULL);
-    *walk = (leann_graph_walk){.ef = WINDOW};
-    leann_status status = leann_graph_collect(ctx, job->graph, &scorer.scorer, at, walk);
-    leann_ctx_work(ctx)->dist_comps += scorer.scorer.dist_comps;
-    return status;
-}
-
 /* Every node in reach of the entry: a link to one that is not, from the nearest that is, brings all it leads to. */
 static leann_status from_entry(leann_ctx *ctx, const reach_job *job)
 {
@@ -85,8 +72,8 @@ static leann_status from_entry(leann_ctx *ctx, const reach_job *job)
     for (uint32_t row = 0; row < n && !status; row++) {
         if (job->parent[row] != LEANN_NONE) continue;
         size_t mark = leann_scratch_mark(ctx);
-        leann_graph_walk walk;
-        status = near(ctx, job, row, &walk);
+        leann_graph_walk walk = {.ef = WINDOW};
+        status = leann_row_walk(ctx, job->oracle, job->graph, row, &walk);
         if (!status) status = link_from(ctx, job, walk.best, walk.found, row);
         leann_scratch_reset(ctx, mark);
         job->queue[0] = row;

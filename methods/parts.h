@@ -63,10 +63,6 @@ leann_status leann_packed_save(leann_writer *w, const char *name, leann_part par
 /* The rows of a section, heap, `stride` apart; the file's pages leave resident memory. *copy: the caller's after a failure too.
  *   errors  ENOMEM, EINTR */
 leann_status leann_settle(leann_ctx *ctx, const leann_reader *r, const char *name, size_t stride, void **copy);
-static inline size_t leann_line_up(size_t bytes) /* to whole cache lines */
-{
-    return (bytes + 63) / 64 * 64;
-}
 
 /* A copy of the train rows, in the order of ids (NULL: their own; lasting rows then stay where they are). In parallel.
  *   errors  ENOMEM, EINTR */
