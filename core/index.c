@@ -607,6 +607,7 @@ leann_status leann_plan_new(leann_ctx *ctx, const leann_index *index, const char
         return LEANN_ENOMEM;
     }
     plan->index = index;
+    plan->batch_from = index->type->search_batch ? index->type->batch_from : UINT32_MAX;
     status = read_query(ctx, index->type, value, &plan->params);
     if (!status && source) status = bind_source(ctx, plan, source);
     if (!status && index->type->plan) status = index->type->plan(ctx, plan);
@@ -689,7 +690,7 @@ static leann_status search_block(const leann_plan *plan, leann_ctx *ctx, leann_r
     if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
     leann_status status = LEANN_OK;
     for (uint32_t i = 0; i < n && !status; i++) status = take_query(ctx, queries, first + i, q + (size_t)i * queries.d);
-    bool at_once = type->search_batch && n >= type->batch_from;
+    bool at_once = n >= plan->batch_from;
     *own = (leann_work){0};
     if (!status && at_once) status = type->search_batch(plan, ctx, q, n, k, ids, dist, found, each);
     for (uint32_t i = 0; i < n && !status && !at_once; i++) {
@@ -705,11 +706,11 @@ static leann_status search_block(const leann_plan *plan, leann_ctx *ctx, leann_r
 }
 
 /* As many queries as are taken at once: 16 MiB of floats. */
-static uint32_t block_of(const leann_method_type *type, leann_rows queries)
+static uint32_t block_of(const leann_plan *plan, leann_rows queries)
 {
     enum { FLOATS = 1 << 22, MOST = 4096 };
     uint32_t most = FLOATS / queries.d;
-    if (!type->search_batch || most < 1) return 1;
+    if (plan->batch_from == UINT32_MAX || most < 1) return 1;
     if (most > MOST) most = MOST;
     return most < queries.n ? most : queries.n;
 }
@@ -722,7 +723,7 @@ leann_status leann_search(const leann_plan *plan, leann_ctx *ctx, leann_rows que
     leann_status status = check_search(ctx, plan->index, queries, k);
     if (status) return status;
     size_t mark = leann_scratch_mark(ctx);
-    uint32_t block = block_of(plan->index->type, queries);
+    uint32_t block = block_of(plan, queries);
     float *q = leann_scratch(ctx, (size_t)block * queries.d * sizeof *q);
     if (!q) status = LEANN_ENOMEM;
     for (uint32_t i = 0; i < queries.n && !status; i += block) {

@@ -244,6 +244,7 @@ struct leann_plan { /* immutable; the method's own struct begins with this */
     leann_fetcher *fetcher;   /* opened by the method's plan, NULL when it needs none; the wrapper frees it */
     leann_rows source_rows;   /* what source points to */
     float *source_unit;       /* the wrapper's */
+    uint32_t batch_from;      /* queries that search_batch takes at least; UINT32_MAX: all go to search. The method's plan may raise it */
 };
 
 /* What measures may look at. NULL or 0 where the method has no such thing. */
@@ -273,7 +274,7 @@ struct leann_method_type {
      * goes to search. */
     leann_status (*search_batch)(const leann_plan *self, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, uint32_t *ids, float *key,
                                  uint32_t *found, leann_work *work);
-    uint32_t batch_from; /* 2 at least where there is a search_batch */
+    uint32_t batch_from; /* 2 at least where there is a search_batch: a plan's to begin with */
     void (*inside)(const leann_index *self, leann_inside *out);
     /* x̂ of rows ids, as answers from codes see it, (n, d); NULL member: the method keeps the exact vectors. */
     leann_status (*decode)(const leann_index *self, leann_ctx *ctx, const uint32_t *ids, uint32_t n, float *x);

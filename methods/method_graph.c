@@ -193,19 +193,13 @@ static leann_status graph_search(const leann_plan *plan, leann_ctx *ctx, const f
     return status == LEANN_OK ? rerank(ctx, plan, exact, q, cand, n, k, ids, key, found) : status;
 }
 
-static leann_status one_by_one(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, uint32_t *ids, float *key,
-                               uint32_t *found, leann_work *work)
+/* Walks over codes, and scans, go one by one. */
+static leann_status graph_plan(leann_ctx *ctx, leann_plan *plan)
 {
-    leann_status status = LEANN_OK;
-    for (uint32_t i = 0; i < n && !status; i++) {
-        size_t mark = leann_scratch_mark(ctx), at = (size_t)i * k;
-        if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
-        *leann_ctx_work(ctx) = (leann_work){0};
-        status = graph_search(plan, ctx, q + (size_t)i * plan->index->d, k, ids + at, key + at, found + i);
-        work[i] = *leann_ctx_work(ctx);
-        leann_scratch_reset(ctx, mark);
-    }
-    return status;
+    (void)ctx;
+    const graph_index *self = (const graph_index *)plan->index;
+    if (self->coded.quantizer || self->graph->slots == 0) plan->batch_from = UINT32_MAX;
+    return LEANN_OK;
 }
 
 /* Walks over vectors go WALKS at a time: core/walks.c. */
@@ -213,7 +207,6 @@ static leann_status graph_search_batch(const leann_plan *plan, leann_ctx *ctx, c
                                        float *key, uint32_t *found, leann_work *work)
 {
     const graph_index *self = (const graph_index *)plan->index;
-    if (self->coded.quantizer || self->graph->slots == 0) return one_by_one(plan, ctx, q, n, k, ids, key, found, work);
     leann_status status = LEANN_OK;
     memset(work, 0, n * sizeof *work);
     for (uint32_t first = 0; first < n && !status; first += WALKS) {
@@ -274,6 +267,7 @@ const leann_method_type leann_method_graph = {
     .save = graph_save,
     .open = graph_open,
     .free = graph_free,
+    .plan = graph_plan,
     .search = graph_search,
     .search_batch = graph_search_batch,
     .batch_from = 2,
