@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "datasets/raw.h"
+#include "datasets/spill.h"
 #include "core/product.h"
 #include "datasets/h5.h"
 
@@ -205,12 +206,6 @@ static char *stem(leann_ctx *ctx, const char *path)
     return name;
 }
 
-static uint64_t physical_memory(void)
-{
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : (uint64_t)4 << 30;
-}
-
 static leann_status open_parts(leann_ctx *ctx, const char *path, bool rows, int parts, const char *spill_near, leann_raw *out)
 {
     facts *f = NULL;
@@ -231,8 +226,10 @@ static leann_status open_parts(leann_ctx *ctx, const char *path, bool rows, int 
         goto done;
     }
     request r = {out->fd, (uint64_t)out->info.st_size, rows, parts};
-    leann_guard_limits limits = {
-        .what = path, .spill_near = spill_near, .spill_limit = spill_near ? (uint64_t)1 << 50 : physical_memory(), .file_bytes = r.bytes};
+    leann_guard_limits limits = {.what = path,
+                                 .spill_near = spill_near,
+                                 .spill_limit = spill_near ? (uint64_t)1 << 50 : leann_machine_memory(),
+                                 .file_bytes = r.bytes};
     status = leann_guard_run(ctx, limits, inspect, &r, f, sizeof *f, rows ? &spill : NULL, &spilled);
     if (status == LEANN_OK && rows) status = map_file(ctx, path, out->fd, r.bytes, &out->map, &out->map_bytes);
     if (status == LEANN_OK && rows) status = map_file(ctx, path, spill, spilled, &out->spill, &out->spill_bytes);

@@ -40,11 +40,15 @@ static uint64_t group_limit(void)
     return bytes;
 }
 
-uint64_t leann_spill_from(void)
+uint64_t leann_machine_memory(void)
 {
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    uint64_t machine = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : (uint64_t)4 << 30;
-    return least(least(machine, group_limit()), least(process_limit(RLIMIT_DATA), process_limit(RLIMIT_AS))) / 2;
+    return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : (uint64_t)4 << 30;
+}
+
+uint64_t leann_spill_from(void)
+{
+    return least(least(leann_machine_memory(), group_limit()), least(process_limit(RLIMIT_DATA), process_limit(RLIMIT_AS))) / 2;
 }
 
 /* ---- where ---------------------------------------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@ typedef struct {
     uint64_t mapped; /* bytes of the file; 0: heap */
 } leann_spill;
 
+uint64_t leann_machine_memory(void); /* bytes */
 /* Rows of so many bytes go to a file: half of the memory that this process may have (machine, control group, ulimit -d and -v). */
 uint64_t leann_spill_from(void);
 /* bytes of room, in a file when they are `from` or more.
