@@ -59,6 +59,18 @@ static uint32_t take(leann_walk *w)
     return id;
 }
 
+/* A share of all nodes, a list's length at a time. */
+static bool meet_every(leann_walk *w, uint32_t every)
+{
+    uint32_t *list = leann_scratch(w->ctx, ((size_t)w->graph->slots + 1) * sizeof *list);
+    if (!list) return false;
+    for (uint64_t id = 0; id < w->graph->n;) {
+        for (list[0] = 0; list[0] < w->graph->slots && id < w->graph->n; id += every) list[++list[0]] = (uint32_t)id;
+        expand(w, list);
+    }
+    return true;
+}
+
 leann_walk *leann_walk_begin(leann_ctx *ctx, const leann_graph *graph, leann_scorer *coarse, leann_effort effort)
 {
     assert(graph->slots > 0 && (coarse || graph->links) && effort.ef > 0 && effort.beam > 0);
@@ -77,7 +89,7 @@ leann_walk *leann_walk_begin(leann_ctx *ctx, const leann_graph *graph, leann_sco
     const uint32_t entry[] = {1, graph->entry};
     if (coarse) w->computed = coarse->dist_comps;
     expand(w, entry);
-    return w;
+    return coarse && effort.every > 0 && !meet_every(w, effort.every) ? NULL : w;
 }
 
 /* What has been given is wanted no more. */

@@ -14,12 +14,13 @@
 
 typedef enum { LEANN_WALK_DONE, LEANN_WALK_WANT_KEYS, LEANN_WALK_WANT_PAGES } leann_walk_state;
 typedef struct {
-    uint32_t ef;   /* candidates kept, at least 1 */
-    uint32_t beam; /* nodes expanded at once, at least 1: how many lists are wanted together, or how many lists' keys */
+    uint32_t ef;    /* candidates kept, at least 1 */
+    uint32_t beam;  /* nodes expanded at once, at least 1: how many lists are wanted together, or how many lists' keys */
+    uint32_t every; /* with a coarse scorer: nodes 0, every, 2 every … are met before the walk, beside the entry; 0: the entry alone */
 } leann_effort;
 typedef struct leann_walk leann_walk;
 
-/* Starts at the graph's entry, on level 0.
+/* Starts at the graph's entry, on level 0, and at the nearest of those that the effort says.
  *   graph   links NULL (slots are not): its lists are asked for, WANT_PAGES
  *   coarse  keys of all nodes, which order the walk. NULL: keys are asked for, WANT_KEYS; then the graph's links must be at hand
  *   errors  NULL: ENOMEM

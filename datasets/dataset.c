@@ -217,7 +217,7 @@ leann_status leann_dataset_open(leann_ctx *ctx, const char *name_or_path, leann_
         if ((status = check_rows(ctx, raw->test, path, "test")) != LEANN_OK) goto done;
         sum_all(raw, &o->sums);
         keep_sums(raw, &o->sums);
-        leann_pages_forget(raw->map, raw->map_bytes);
+        leann_dataset_forget(&o->data);
     }
     o->data = (leann_dataset){.name = raw->name,
                               .sha = o->sums.train,
@@ -235,6 +235,12 @@ done:
     else
         *out = &o->data;
     return status;
+}
+
+void leann_dataset_forget(const leann_dataset *data)
+{
+    const leann_raw *raw = &((const owned *)data->owner)->raw;
+    leann_pages_forget(raw->map, raw->map_bytes);
 }
 
 void leann_dataset_free(leann_dataset *data)

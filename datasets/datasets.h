@@ -12,6 +12,8 @@
  *   errors  ENOTFOUND (says where to put the file, or the command that makes it), EFORMAT, EINVAL (NaN, zero norm, wrong rank …) */
 leann_status leann_dataset_open(leann_ctx *ctx, const char *name_or_path, leann_dataset **out);
 void leann_dataset_free(leann_dataset *data);
+/* Gives back the memory of mapped rows: they are read from the file again when they are looked at. */
+void leann_dataset_forget(const leann_dataset *data);
 
 /* Facts without the rows, cheap: what `leann dataset info` and --dry-run print. */
 typedef struct {

@@ -445,7 +445,6 @@ static leann_status measure(bench *b, const leann_point *p, leann_result *r)
     bool passed = true;
     double mean_ns = 0;
     leann_status s = LEANN_OK;
-    leann_rss_reset();
     if (p->k > b->job->data->train.n)
         return leann_fail(b->ctx, LEANN_EINVAL, "k = %u: data set '%s' has %u rows", p->k, b->job->data->name, b->job->data->train.n);
     if (p->target > 0) {
@@ -453,6 +452,8 @@ static leann_status measure(bench *b, const leann_point *p, leann_result *r)
         leann_value_set(r->config, "chosen", chosen ? leann_value_copy(chosen) : leann_value_new_null());
         leann_value_set(r->config, "passed", leann_value_new_bool(passed));
     }
+    leann_dataset_forget(b->job->data); /* rows that tuning looked at are no part of what a search holds */
+    leann_rss_reset();
     if (!s) s = leann_point_plan(b->ctx, b->job, b->index, p, chosen, &plan);
     if (!s) s = answers(b, p, plan, r, &mean_ns);
     b->job->say(b->job->arg, LEANN_SAY_STAGE, 0, LEANN_OK, 0, 0, "timing");

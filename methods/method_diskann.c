@@ -15,7 +15,7 @@ typedef struct {
     int vectors;
 } diskann_params;
 typedef struct {
-    uint32_t ef_search, beam_width, rerank, cache_mb;
+    uint32_t ef_search, beam_width, start_every, rerank, cache_mb;
     int io;
     leann_choice fetcher;
 } diskann_query;
@@ -31,6 +31,8 @@ static const leann_param query_table[] = {
     LEANN_PARAM_INT(diskann_query, ef_search, 0, 1000000, "0",
                     "candidates kept by the walk, at least k and rerank; 0: what the graph was built to prefer"),
     LEANN_PARAM_INT(diskann_query, beam_width, 1, 256, "4", "nodes read in one batch"),
+    LEANN_PARAM_INT(diskann_query, start_every, 0, 1000000, "64",
+                    "one node in so many has its code scored before the walk, which begins at the best of them; 0: at the entry alone"),
     LEANN_PARAM_INT(diskann_query, rerank, 0, 1000000, "0",
                     "vectors: none: best candidates fetched and keyed exactly; 0: answers come from codes alone"),
     LEANN_PARAM_PLUGIN(diskann_query, fetcher, "fetcher", "replay", "vectors: none: where exact vectors come from"),
@@ -144,7 +146,8 @@ static leann_status diskann_search(const leann_plan *plan, leann_ctx *ctx, const
     uint64_t start = leann_now_ns();
     uint32_t want = query->rerank > k ? query->rerank : k, ef = query->ef_search, n;
     if (ef == 0) ef = self->nodes.graph.default_ef;
-    leann_nodes_query nodes = {{ef > want ? ef : want, query->beam_width}, (leann_io)query->io, own->cache, own->cached};
+    leann_nodes_query nodes = {
+        {ef > want ? ef : want, query->beam_width, query->start_every}, (leann_io)query->io, own->cache, own->cached};
     leann_hit *hit;
     leann_scorer *coarse = leann_coded_scorer(ctx, &self->coded, q, NULL);
     if (!coarse) return leann_ctx_status(ctx);

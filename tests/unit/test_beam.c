@@ -77,7 +77,7 @@ static void keys_walk(leann_ctx *ctx, const float *q, uint32_t beam, uint32_t pi
     leann_hit *best;
     size_t mark = leann_scratch_mark(ctx);
     *leann_ctx_work(ctx) = (leann_work){0};
-    leann_walk *w = leann_walk_begin(ctx, graph, NULL, (leann_effort){EF, beam});
+    leann_walk *w = leann_walk_begin(ctx, graph, NULL, (leann_effort){EF, beam, 0});
     leann_walk_state state;
     while ((state = leann_walk_run(w, &want, &n)) != LEANN_WALK_DONE) {
         uint32_t m = pieces && pieces < n ? pieces : n, ids[SLOTS * 4 + 1];
@@ -135,7 +135,7 @@ static void lists_walk(leann_ctx *ctx, const float *q, uint32_t beam, uint32_t m
     leann_graph elsewhere = {.n = N, .entry = graph->entry, .slots = SLOTS};
     size_t mark = leann_scratch_mark(ctx);
     *leann_ctx_work(ctx) = (leann_work){0};
-    leann_walk *w = leann_walk_begin(ctx, &elsewhere, &s.scorer, (leann_effort){EF, beam});
+    leann_walk *w = leann_walk_begin(ctx, &elsewhere, &s.scorer, (leann_effort){EF, beam, 0});
     leann_walk_state state;
     while ((state = leann_walk_run(w, &want, &n)) != LEANN_WALK_DONE) {
         assert_int_equal(state, LEANN_WALK_WANT_PAGES);
@@ -191,15 +191,56 @@ static void all_at_hand(void **state)
     for (uint32_t i = 0; i < QUERIES; i++) {
         exact_scorer s = {{.score = exact_score}, queries_x + i * D};
         answer wanted = searched(ctx, s.q);
-        leann_walk *w = leann_walk_begin(ctx, graph, &s.scorer, (leann_effort){EF, 1});
+        leann_walk *w = leann_walk_begin(ctx, graph, &s.scorer, (leann_effort){EF, 1, 0});
         assert_int_equal(leann_walk_run(w, &want, &n), LEANN_WALK_DONE);
         leann_walk_end(w, &best, &found);
         same(&wanted, best, found);
-        w = leann_walk_begin(ctx, graph, &s.scorer, (leann_effort){10 * N, 7}); /* everything */
+        w = leann_walk_begin(ctx, graph, &s.scorer, (leann_effort){10 * N, 7, 0}); /* everything */
         assert_int_equal(leann_walk_run(w, &want, &n), LEANN_WALK_DONE);
         leann_walk_end(w, &best, &found);
         assert_int_equal(found, N);
     }
+    leann_ctx_free(ctx);
+}
+
+/* Two rings without a way between them: the entry reaches its own, and what is met before the walk the other one. */
+static void starts_reach_islands(void **state)
+{
+    (void)state;
+    enum { HALF = N / 2 };
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    leann_graph *rings = NULL;
+    assert_int_equal(leann_graph_new(ctx, N, SLOTS, 0, NULL, &rings), LEANN_OK);
+    for (uint32_t i = 0; i < N; i++) {
+        uint32_t *list = leann_graph_list(rings, i), ring = i / HALF * HALF;
+        for (list[0] = 0; list[0] < SLOTS; list[0]++) list[1 + list[0]] = ring + (i + 1 + list[0]) % HALF;
+    }
+    for (uint32_t every = 0; every < 50; every = every ? 7 * every : 1) {
+        const uint32_t *want;
+        uint32_t n, found, far = 0;
+        leann_hit *best;
+        exact_scorer s = {{.score = exact_score}, queries_x};
+        leann_walk *w = leann_walk_begin(ctx, rings, &s.scorer, (leann_effort){EF, 2, every});
+        assert_int_equal(leann_walk_run(w, &want, &n), LEANN_WALK_DONE);
+        leann_walk_end(w, &best, &found);
+        for (uint32_t i = 0; i < found; i++) {
+            far += best[i].id >= HALF;
+            for (uint32_t j = 0; j < i; j++) assert_int_not_equal(best[i].id, best[j].id);
+        }
+        assert_int_equal(found, EF);
+        assert_true(every > 0 ? far > 0 : far == 0);
+        if (every == 1) { /* all nodes: no better answer */
+            float worst = best[EF - 1].key, key;
+            uint32_t nearer = 0;
+            for (uint32_t i = 0; i < N; i++) {
+                key_of(queries_x, &i, 1, &key);
+                nearer += key < worst;
+            }
+            assert_int_equal(nearer, EF - 1);
+            assert_int_equal(s.scorer.dist_comps, N);
+        }
+    }
+    leann_graph_free(rings);
     leann_ctx_free(ctx);
 }
 
@@ -235,6 +276,6 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(keys_are_asked_for), cmocka_unit_test(lists_are_asked_for),
-                                       cmocka_unit_test(all_at_hand)};
+                                       cmocka_unit_test(all_at_hand), cmocka_unit_test(starts_reach_islands)};
     return cmocka_run_group_tests_name("beam", tests, start, end);
 }
