@@ -204,6 +204,20 @@ void leann_pages_forget(const void *at, size_t bytes)
     madvise((void *)begin, end - begin, MADV_DONTNEED); /* neighbours in the first and last page just come back */
 }
 
+void leann_pages_give_back(const void *at, size_t bytes)
+{
+    uintptr_t begin = (uintptr_t)at, end = begin + bytes;
+    char line[512], shared;
+    unsigned long from, to;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (maps && fgets(line, sizeof line, maps)) /* "from-to rwxs offset device inode path" */
+        if (sscanf(line, "%lx-%lx %*c%*c%*c%c", &from, &to, &shared) == 3 && from <= begin && end <= to && shared == 's') {
+            leann_pages_forget(at, bytes);
+            break;
+        }
+    if (maps) fclose(maps);
+}
+
 /* ---- what comes with the program ----------------------------------------------------------------------------------------- */
 
 bool leann_shipped_find(const char *name, char *path, size_t size)

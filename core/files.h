@@ -24,6 +24,8 @@ void leann_draft_drop(leann_draft *draft);           /* frees it; removes the te
 
 /* Bytes of a mapped file are not needed for a while: their pages leave resident memory, and come back from the file when they are read. */
 void leann_pages_forget(const void *at, size_t bytes);
+/* The same for bytes of unknown kind: where they are not pages of a shared mapping, which would come back as they were, nothing is done. */
+void leann_pages_give_back(const void *at, size_t bytes);
 
 /* Where a file or folder lies that comes with the program ("eval/sweeps"): here, or above the program (the repository around
  * build/release/leann), or in share/leann there (bin/leann as installed). false: nowhere; path then says where it would be here. */

@@ -1,7 +1,6 @@
 /* dataset.c – a data set ready for use: checked, finite, unit where angular, with its checksums.
  *
- * Memory: stored rows are mapped (raw.c); angular rows are copied as floats and made unit, in a file without a name where
- * that would take half of the memory (spill.c).
+ * Memory: stored rows are mapped (raw.c); angular rows are copied as floats and made unit, many of them in a file without a name (spill.c).
  * Checksums of large files are kept in $XDG_CACHE_HOME/leann/sums under device, inode, size and time of change, and with them the
  * fact that every row was found finite: the second opening of a file reads none of its rows.
  *

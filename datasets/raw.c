@@ -145,7 +145,7 @@ static leann_status map_file(leann_ctx *ctx, const char *path, int fd, uint64_t 
 {
     if (!bytes) return LEANN_OK;
     if (bytes > SIZE_MAX) return leann_fail(ctx, LEANN_ENOMEM, "%s: %llu bytes cannot be mapped", path, (unsigned long long)bytes);
-    void *at = mmap(NULL, (size_t)bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+    void *at = mmap(NULL, (size_t)bytes, PROT_READ, MAP_SHARED, fd, 0); /* never written; shared: see leann_pages_give_back */
     if (at == MAP_FAILED) return leann_fail_errno(ctx, "%s: cannot map %llu bytes", path, (unsigned long long)bytes);
     *map = at;
     *map_bytes = (size_t)bytes;

@@ -1,4 +1,5 @@
-/* spill.c – half of the memory a process may have is the line between heap and file; a file costs its bytes on disk while it is open.
+/* spill.c – rows go to a file from 64 MiB on, because pages of a file can be given back while a graph is built over their codes; where there
+ * is no room for it, to memory all the same, up to half of what the process may have. A file costs its bytes on disk while it is open.
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE /* O_TMPFILE, mkostemp */
@@ -12,6 +13,8 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+enum { FILE_FROM = 64 << 20 };
 
 /* ---- how much ------------------------------------------------------------------------------------------------------------- */
 
@@ -46,9 +49,15 @@ uint64_t leann_machine_memory(void)
     return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : (uint64_t)4 << 30;
 }
 
-uint64_t leann_spill_from(void)
+/* More than this is not asked of the heap. */
+static uint64_t half_of_memory(void)
 {
     return least(least(leann_machine_memory(), group_limit()), least(process_limit(RLIMIT_DATA), process_limit(RLIMIT_AS))) / 2;
+}
+
+uint64_t leann_spill_from(void)
+{
+    return least(FILE_FROM, half_of_memory());
 }
 
 /* ---- where ---------------------------------------------------------------------------------------------------------------- */
@@ -106,11 +115,14 @@ static leann_status map_file(leann_ctx *ctx, const char *what, uint64_t bytes, c
 leann_status leann_spill_new(leann_ctx *ctx, const char *what, uint64_t bytes, uint64_t from, leann_spill *out)
 {
     *out = (leann_spill){0};
-    if (bytes < from || bytes > INT64_MAX) return (out->rows = leann_alloc(ctx, bytes, 1)) ? LEANN_OK : LEANN_ENOMEM;
-    char *folder = leann_spill_folder(ctx);
-    leann_status status = folder ? map_file(ctx, what, bytes, folder, out) : leann_ctx_status(ctx);
-    leann_free(folder);
-    return status;
+    if (bytes >= from && bytes <= INT64_MAX) {
+        char *folder = leann_spill_folder(ctx);
+        leann_status status = folder ? map_file(ctx, what, bytes, folder, out) : leann_ctx_status(ctx);
+        leann_free(folder);
+        if (status == LEANN_OK || bytes >= half_of_memory()) return status;
+        leann_ctx_clear(ctx);
+    }
+    return (out->rows = leann_alloc(ctx, bytes, 1)) ? LEANN_OK : LEANN_ENOMEM;
 }
 
 void leann_spill_free(leann_spill *spill)

@@ -1,5 +1,5 @@
 /* spill.h – room for rows that must change before they can be used (angular ones become unit rows, numbers of other types floats): memory
- * while there is plenty, else a file without a name, which the system pages in and out and which is gone with the process.
+ * for few, a file without a name for many, which the system pages in and out and which is gone with the process.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef LEANN_SPILL_H
@@ -13,10 +13,11 @@ typedef struct {
 } leann_spill;
 
 uint64_t leann_machine_memory(void); /* bytes */
-/* Rows of so many bytes go to a file: half of the memory that this process may have (machine, control group, ulimit -d and -v). */
+/* Rows of so many bytes go to a file: 64 MiB, or half of the memory that this process may have (machine, control group, ulimit -d and -v). */
 uint64_t leann_spill_from(void);
-/* bytes of room, in a file when they are `from` or more.
- *   errors  ENOMEM; EIO no folder for it, or not that much room on its disk: all of it is taken at once, so that none is missing later */
+/* bytes of room, in a file when they are `from` or more. Where there is no folder for it, or not that much room on its disk (all of it is
+ * taken at once, so that none is missing later), in the heap, if it is less than half of the memory.
+ *   errors  ENOMEM; EIO no file, and too much for the heap */
 leann_status leann_spill_new(leann_ctx *ctx, const char *what, uint64_t bytes, uint64_t from, leann_spill *out);
 void leann_spill_free(leann_spill *spill);
 

@@ -182,7 +182,7 @@ static leann_status build(leann_ctx *ctx, const leann_oracle *oracle, const void
     g->default_ef = b.params.ef_search;
     g->entry = b.entry;
     assert(b.top == g->top_level);
-    if ((status = leann_reach(ctx, oracle, g))) goto done;
+    if ((status = leann_reach(ctx, b.linker.oracle, g))) goto done;
 #ifndef NDEBUG
     status = leann_graph_check(ctx, g);
 #endif
@@ -217,7 +217,7 @@ static uint32_t slots(const void *params)
 extern const leann_graph_type leann_graph_hnsw;
 const leann_graph_type leann_graph_hnsw = {
     .common = {.name = "hnsw",
-               .revision = 2,
+               .revision = 3,
                .about = "hierarchical navigable small world graph, as hnswlib links it",
                .source = "Malkov & Yashunin 2018, Algorithms 1, 2, 4 and 5",
                .params = table,

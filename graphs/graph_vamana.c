@@ -184,9 +184,9 @@ static leann_status insert_all(leann_ctx *ctx, vamana_build *b, float slack)
 static leann_status start(leann_ctx *ctx, const leann_oracle *oracle, vamana_build *b, leann_graph **out)
 {
     uint32_t n = oracle->n, batch = leann_linker_batch(n, UINT32_MAX);
-    leann_status status = leann_linker_start(ctx, oracle, (leann_judge)b->params.judge, &b->linker);
-    if (!status) status = leann_graph_new(ctx, n, b->params.degree + b->params.degree * ROOM / 100, 0, NULL, out);
+    leann_status status = leann_graph_new(ctx, n, b->params.degree + b->params.degree * ROOM / 100, 0, NULL, out);
     if (!status) status = medoid(ctx, oracle, &(*out)->entry);
+    if (!status) status = leann_linker_start(ctx, oracle, (leann_judge)b->params.judge, &b->linker);
     if (status) return status;
     b->linker.graph = *out;
     b->linker.keep = b->params.degree;
@@ -252,7 +252,7 @@ static leann_status build(leann_ctx *ctx, const leann_oracle *oracle, const void
     b.again = true;
     if (!status && b.params.passes == 2) status = insert_all(ctx, &b, slack);
     if (!status) status = keep_links(ctx, &b, &g);
-    if (!status) status = leann_reach(ctx, oracle, g);
+    if (!status) status = leann_reach(ctx, b.linker.oracle, g);
 #ifndef NDEBUG
     if (!status) status = leann_graph_check(ctx, g);
 #endif
@@ -287,7 +287,7 @@ static uint32_t slots(const void *params)
 extern const leann_graph_type leann_graph_vamana;
 const leann_graph_type leann_graph_vamana = {
     .common = {.name = "vamana",
-               .revision = 2,
+               .revision = 3,
                .about = "one graph of bounded degree with long edges, as in DiskANN, in memory",
                .source = "Subramanya et al. 2019, Algorithms 1 to 3",
                .params = table,

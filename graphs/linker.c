@@ -9,6 +9,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "graphs/linker.h"
+#include "core/files.h"
 #include "core/product.h"
 
 #include <assert.h>
@@ -43,6 +44,7 @@ static leann_status judge_by_codes(leann_ctx *ctx, leann_rows rows, leann_linker
     leann_ctx_fact(ctx, "links_by_codes", share);
     status = leann_oracle_new(ctx, linker->codes, &linker->narrow);
     if (!status) linker->oracle = linker->narrow;
+    leann_pages_give_back(rows.base, rows.n * rows.stride); /* few of them are looked at again */
     return status;
 }
 
