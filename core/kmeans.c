@@ -131,6 +131,18 @@ static uint32_t draw(means *s, uint32_t have, uint32_t pass, double total)
     return taken;
 }
 
+/* Rows drawn alike, no row twice (k > n: then again from the first). */
+static leann_status start_at_random(leann_ctx *ctx, means *s)
+{
+    uint32_t have = s->k < s->n ? s->k : s->n, *at = leann_alloc(ctx, have, sizeof *at);
+    if (!at) return leann_ctx_status(ctx);
+    leann_rng rng = leann_rng_at(s->seed, s->stage, 0);
+    leann_rng_sample(&rng, s->n, have, false, at);
+    for (uint32_t j = 0; j < s->k; j++) leann_rows_floats(s->rows, row_of(s, at[j % have]), 1, s->centroids + j * (size_t)s->rows.d);
+    leann_free(at);
+    return LEANN_OK;
+}
+
 static leann_status start(leann_ctx *ctx, means *s)
 {
     size_t d = s->rows.d;
@@ -297,7 +309,7 @@ static leann_status climb(leann_ctx *ctx, means *s, leann_kmeans_options options
         }
         for (uint32_t i = 0; i < s->n; i++) s->owner[i] = LEANN_NONE;
         if (level == 0) {
-            if ((status = start(ctx, s))) return status;
+            if ((status = options.random ? start_at_random(ctx, s) : start(ctx, s))) return status;
             memcpy(s->last, s->centroids, (size_t)s->k * s->rows.d * sizeof *s->last);
         }
         if (all) return rounds(ctx, s, options.iterations, MOMENTUM, true, options.quiet);

@@ -127,9 +127,10 @@ typedef struct {
     uint32_t samples;  /* rows trained on at most; 0: all */
     const char *stage; /* name of the random stream */
     bool quiet;        /* no progress */
+    bool random;       /* start at k rows drawn alike, not by k-means++ */
 } leann_kmeans_options;
 
-/* Lloyd's rounds in L2 from a k-means++ start and a few rounds on growing samples; empty clusters re-seeded by splitting the
+/* Lloyd's rounds in L2 from a k-means++ or a random start and a few rounds on growing samples; empty clusters re-seeded by splitting the
  * largest; fewer distinct rows than k: repeats. Stops early when no assignment changes. iterations: rounds on all training rows.
  *   shape   centroids (k, d) out; owner (rows.n) out or NULL: final assignment of all rows; *inertia out or NULL: their sum of
  *           squared distances; k >= 1, rows.n >= 1

@@ -50,6 +50,29 @@ static void finds_clusters(void **state)
     free(owner);
 }
 
+/* Rows drawn alike: other centroids than those of k-means++, each a mean all the same, and more centroids than rows are no harm. */
+static void starts_at_random(void **state)
+{
+    leann_ctx *ctx = *state;
+    enum { N = 1500, D = 6, K = 12, MANY = 40 };
+    float *x = planted(N, D, 5), spread[K * D], drawn[K * D], again[K * D], many[MANY * D];
+    double inertia[3];
+    leann_kmeans_options options = {.k = K, .iterations = 0, .stage = "test", .quiet = true};
+    assert_int_equal(leann_kmeans(ctx, rows_of(x, N, D), options, spread, NULL, &inertia[0]), LEANN_OK);
+    options.random = true;
+    assert_int_equal(leann_kmeans(ctx, rows_of(x, N, D), options, drawn, NULL, &inertia[1]), LEANN_OK);
+    assert_memory_not_equal(spread, drawn, sizeof drawn);
+    options.iterations = 50;
+    assert_int_equal(leann_kmeans(ctx, rows_of(x, N, D), options, drawn, NULL, &inertia[2]), LEANN_OK);
+    assert_int_equal(leann_kmeans(ctx, rows_of(x, N, D), options, again, NULL, NULL), LEANN_OK);
+    assert_memory_equal(drawn, again, sizeof again);
+    assert_true(inertia[2] < inertia[1]);
+    options.k = MANY;
+    assert_int_equal(leann_kmeans(ctx, rows_of(x, 15, D), options, many, NULL, &inertia[0]), LEANN_OK);
+    assert_true(inertia[0] < 1e-6);
+    free(x);
+}
+
 /* Rounds lower the inertia, and at rest every centroid is the mean of its list. */
 static void lloyd_rests(void **state)
 {
@@ -204,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(finds_clusters, begin, end),
+        cmocka_unit_test_setup_teardown(starts_at_random, begin, end),
         cmocka_unit_test_setup_teardown(lloyd_rests, begin, end),
         cmocka_unit_test(threads_agree),
         cmocka_unit_test(by_shadows),
