@@ -247,6 +247,14 @@ const cli_command cli_dataset_groundtruth = {
 
 /* ---- synth, fetch --------------------------------------------------------------------------------------------------------------- */
 
+static void say_how_hard(const cli *c, const leann_synth_report *made)
+{
+    printf("%u clusters, centres at spread %.3g, intrinsic dimension %.1f; ivf with %u lists and one probe finds %.3f of the nearest 10\n",
+           made->clusters, made->spread, made->intrinsic_dimension, made->lists, made->ivf_recall);
+    if (made->easy)
+        cli_note(c, "an easy set: one probe should find at most 0.6 of the nearest 10, and at no spread that was tried it did; take more rows\n");
+}
+
 static leann_status synth(cli *c)
 {
     leann_synth_options options = {(uint32_t)cli_int(c, "n"), (uint32_t)cli_int(c, "dim"), (uint32_t)cli_int(c, "queries"), LEANN_L2};
@@ -255,8 +263,7 @@ static leann_status synth(cli *c)
     if (status != LEANN_OK || !space_of(c, cli_text(c, "distance"), &options.space, &status)) return status;
     if (!cli_given(c, "n") || !cli_given(c, "dim")) return cli_usage(c, "--n and --dim are needed");
     if ((status = leann_dataset_synth(c->ctx, cli_word(c, 0), options, &report)) != LEANN_OK) return status;
-    printf("%u clusters, centres at spread %.3g, intrinsic dimension %.1f; ivf with %u lists and one probe finds %.3f of the nearest 10\n",
-           report.clusters, report.spread, report.intrinsic_dimension, report.lists, report.ivf_recall);
+    say_how_hard(c, &report);
     return describe(c, cli_word(c, 0));
 }
 
@@ -277,7 +284,9 @@ const cli_command cli_dataset_synth = {"dataset synth",
 static leann_status fetch(cli *c)
 {
     char path[1024];
-    leann_status status = leann_dataset_fetch(c->ctx, cli_word(c, 0), path);
+    leann_synth_report made;
+    leann_status status = leann_dataset_fetch(c->ctx, cli_word(c, 0), path, &made);
+    if (status == LEANN_OK && made.clusters) say_how_hard(c, &made);
     return status == LEANN_OK ? describe(c, path) : status;
 }
 

@@ -77,6 +77,7 @@ typedef struct {
     double spread;              /* standard deviation of the cluster centres in units of the planes' */
     double ivf_recall;          /* recall@10 of sqrt n k-means lists and one probe: at most 0.6 */
     double intrinsic_dimension; /* maximum likelihood over 20 neighbours */
+    bool easy;                  /* no spread that was tried came down to that recall: too few rows for their lists */
 } leann_synth_report;
 leann_status leann_dataset_synth(leann_ctx *ctx, const char *out, leann_synth_options options, leann_synth_report *report);
 
@@ -95,7 +96,7 @@ const leann_catalogue_entry *leann_catalogue_at(size_t i);
 const leann_catalogue_entry *leann_catalogue_find(const char *name); /* NULL */
 /* Makes a catalogue set that can be made here, unless it is there already; path out.
  *   errors  ENOTFOUND not in the catalogue (names the nearest); EUNSUPPORTED only its user can put it there (says where) */
-leann_status leann_dataset_fetch(leann_ctx *ctx, const char *name, char path[1024]);
+leann_status leann_dataset_fetch(leann_ctx *ctx, const char *name, char path[1024], leann_synth_report *made);
 /* Compares a file with the catalogue's checksum: OK, or EFORMAT with both sums; EUNSUPPORTED when none is known. */
 leann_status leann_dataset_verify(leann_ctx *ctx, const char *name, const char *path);
 

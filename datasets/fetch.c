@@ -168,12 +168,11 @@ static leann_status make_glove(leann_ctx *ctx, const char *path)
 }
 
 /* One set for everybody, whatever the seed of this run. */
-static leann_status make_up(leann_ctx *ctx, const leann_catalogue_entry *e, const char *path)
+static leann_status make_up(leann_ctx *ctx, const leann_catalogue_entry *e, const char *path, leann_synth_report *made)
 {
     uint64_t seed = leann_ctx_seed(ctx);
-    leann_synth_report report;
     leann_ctx_set_seed(ctx, 1);
-    leann_status status = leann_dataset_synth(ctx, path, (leann_synth_options){e->n, e->d, e->queries, LEANN_L2}, &report);
+    leann_status status = leann_dataset_synth(ctx, path, (leann_synth_options){e->n, e->d, e->queries, LEANN_L2}, made);
     leann_ctx_set_seed(ctx, seed);
     return status;
 }
@@ -188,8 +187,9 @@ static leann_status ask_user(leann_ctx *ctx, const leann_catalogue_entry *e, con
                       e->name, e->name, size, folder, sum);
 }
 
-leann_status leann_dataset_fetch(leann_ctx *ctx, const char *name, char path[1024])
+leann_status leann_dataset_fetch(leann_ctx *ctx, const char *name, char path[1024], leann_synth_report *made)
 {
+    *made = (leann_synth_report){0};
     char folder[1024];
     const char *names[64];
     const leann_catalogue_entry *e = leann_catalogue_find(name);
@@ -207,6 +207,6 @@ leann_status leann_dataset_fetch(leann_ctx *ctx, const char *name, char path[102
     if (access(path, F_OK) == 0) return e->sha256[0] ? check_sum(ctx, path, e->sha256) : LEANN_OK;
     if (e->way == LEANN_PUT_BY_USER) return ask_user(ctx, e, folder);
     if ((status = leann_folder_make(ctx, folder)) != LEANN_OK) return status;
-    if (e->way == LEANN_MADE_UP) return make_up(ctx, e, path);
+    if (e->way == LEANN_MADE_UP) return make_up(ctx, e, path, made);
     return e->way == LEANN_MADE_HERE ? make_mnist(ctx, path) : make_glove(ctx, path);
 }

@@ -231,6 +231,7 @@ leann_status leann_dataset_synth(leann_ctx *ctx, const char *out, leann_synth_op
         if (report->ivf_recall <= most_recall) break;
         l.spread *= shrink;
     }
+    report->easy = report->ivf_recall > most_recall;
     if (status == LEANN_OK && k) status = leann_output_groundtruth(ctx, o, k);
     if (status == LEANN_OK) status = leann_output_commit(o);
     leann_output_free(o);

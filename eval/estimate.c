@@ -98,11 +98,11 @@ static double graph_flops(const leann_value *build, double n, double d)
     const leann_value *p = inner_of(build, "graph");
     const char *word = word_at(build, "graph"), *complexity = word_at(p, "complexity");
     unsigned level = !strcmp(complexity, "low") ? 0 : !strcmp(complexity, "high") ? 2 : 1;
-    static const double links[] = {12, 16, 32}, efforts[] = {100, 200, 400};
+    static const double links[] = {12, 16, 32}, efforts[] = {100, 200, 400}, windows[] = {75, 100, 200};
     if (!strcmp(word, "hnsw"))
         return 3 * 1.5 * n * fmin(n, number_at(p, "ef_construction", n, efforts[level]) * number_at(p, "M", n, links[level])) * d;
     if (!strcmp(word, "vamana"))
-        return 3 * n * fmin(n, number_at(p, "build_window", n, efforts[level]) * number_at(p, "degree", n, 2 * links[level])) * d;
+        return 3 * n * fmin(n, number_at(p, "build_window", n, windows[level]) * number_at(p, "degree", n, 2 * links[level])) * d;
     return 0;
 }
 
@@ -110,8 +110,8 @@ static double quantizer_flops(const leann_value *build, double n, double d)
 {
     const leann_value *p = inner_of(build, "quantizer");
     const char *word = word_at(build, "quantizer");
-    double k = number_at(p, "codebook_size", n, 256), samples = fmin(n, number_at(p, "training_samples", n, 65536));
-    double turns = !strcmp(word, "opq") ? number_at(p, "turns", n, 10) : 0, rounds = number_at(p, "iterations", n, 20);
+    double k = number_at(p, "codebook_size", n, 256), samples = fmin(n, number_at(p, "training_samples", n, 25600));
+    double turns = !strcmp(word, "opq") ? number_at(p, "turns", n, 5) : 0, rounds = number_at(p, "iterations", n, 25);
     if (strcmp(word, "pq") != 0 && strcmp(word, "opq") != 0) return 0;
     return 2 * samples * k * d * (rounds + turns) + 2 * n * k * d + turns * (4 * samples * d * d + 20 * d * d * d) +
            2 * n * d * d * (turns > 0);

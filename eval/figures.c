@@ -403,34 +403,54 @@ static void anchor_series(drawing *d, leann_figure *f, size_t n, const char *con
     }
 }
 
-/* How many series. */
-static size_t error_series(drawing *d, leann_figure *f, size_t n, const char *const *selector, size_t selectors)
+/* The error of one quantiser by selector: of plain codes no anchors matter, of residuals to anchors `count` of them (0: any). */
+typedef struct {
+    const char *quantizer, *residual;
+    double count, shift; /* shift: of the points, beside their selector's place */
+} error_group;
+
+static bool error_points(drawing *d, leann_figure *f, size_t n, error_group group, const char *const *selector, size_t selectors,
+                         const char *title, leann_look look)
+{
+    bool begun = false;
+    for (size_t i = 0; i < n; i++) {
+        size_t row = d->rows[i], s = 0;
+        double error = leann_table_get(d->t, row, "quantization_error");
+        if (isnan(error) || strcmp(leann_table_text(d->t, row, "quantizer"), group.quantizer) != 0 ||
+            strcmp(leann_table_text(d->t, row, "residual"), group.residual) != 0 ||
+            (group.count > 0 && leann_table_get(d->t, row, "anchors") != group.count))
+            continue;
+        while (s + 1 < selectors && strcmp(selector[s], leann_table_text(d->t, row, "selector")) != 0) s++;
+        if (!begun) leann_figure_series(f, title, look);
+        begun = true;
+        leann_figure_row(f, (const double[]){(double)s + 1 + group.shift, error}, 2, NULL);
+    }
+    return begun;
+}
+
+/* How many series: a colour a quantiser, a shape what is coded. */
+static size_t error_series(drawing *d, leann_figure *f, size_t n, const char *const *selector, size_t selectors, const double *count,
+                           size_t counts)
 {
     static const char *const colours[] = {"#e69f00", "#882255", "#44aa99", "#8c564b", "#999933", "#332288"};
     const char *quantizer[16], *residual[4];
-    size_t quantizers = texts_of(d, n, "quantizer", quantizer, 16), residuals = texts_of(d, n, "residual", residual, 4), place = 0,
-           series = 0;
+    size_t quantizers = texts_of(d, n, "quantizer", quantizer, 16), residuals = texts_of(d, n, "residual", residual, 4), series = 0;
     for (size_t q = 0; q < quantizers; q++)
-        for (size_t r = 0; r < residuals; r++, place++) {
-            char title[96];
-            bool begun = false;
-            leann_look look = {.point = (r ? 4 : 5) + 2 * (int)(q % 4), .dash = 1};
-            snprintf(look.colour, sizeof look.colour, "%s", colours[q % 6]);
-            snprintf(title, sizeof title, residuals > 1 ? "%s, residual %s" : "%s", quantizer[q], residual[r]);
-            for (size_t i = 0; i < n; i++) {
-                size_t row = d->rows[i];
-                double error = leann_table_get(d->t, row, "quantization_error");
-                if (isnan(error) || strcmp(leann_table_text(d->t, row, "quantizer"), quantizer[q]) != 0 ||
-                    strcmp(leann_table_text(d->t, row, "residual"), residual[r]) != 0)
-                    continue;
-                size_t s = 0;
-                while (s + 1 < selectors && strcmp(selector[s], leann_table_text(d->t, row, "selector")) != 0) s++;
-                double width = (double)(quantizers * residuals);
-                const double xy_of[] = {(double)s + 1 + (width > 1 ? ((double)place / (width - 1) - 0.5) * 0.5 : 0), error};
-                if (!begun) leann_figure_series(f, title, look);
-                series += !begun;
-                begun = true;
-                leann_figure_row(f, xy_of, 2, NULL);
+        for (size_t r = 0, shape = 0; r < residuals; r++) {
+            bool plain = !strcmp(residual[r], "no");
+            for (size_t c = 0; c < (plain ? 1 : counts); c++, shape++) {
+                char title[128];
+                leann_look look = {.point = (int)(4 + shape % 10), .dash = 1};
+                snprintf(look.colour, sizeof look.colour, "%s", colours[q % 6]);
+                if (residuals == 1 && plain)
+                    snprintf(title, sizeof title, "%s", quantizer[q]);
+                else if (plain)
+                    snprintf(title, sizeof title, "%s, residual no", quantizer[q]);
+                else
+                    snprintf(title, sizeof title, "%s, residual %s, %.0f anchors", quantizer[q], residual[r], count[c]);
+                double shift = quantizers > 1 ? ((double)q / (double)(quantizers - 1) - 0.5) * 0.5 : 0;
+                error_group group = {quantizer[q], residual[r], plain ? 0 : count[c], shift};
+                series += error_points(d, f, n, group, selector, selectors, title, look);
             }
         }
     return series;
@@ -447,7 +467,7 @@ static leann_status draw_health(drawing *d)
     for (size_t i = 0; i < selectors; i++) add_tic(names, sizeof names, selector[i], (unsigned)i + 1);
     anchor_series(d, f, n, selector, selectors, count, counts);
     leann_figure_number(f, "A", (double)counts);
-    size_t errors = error_series(d, f, n, selector, selectors), lines = errors + 1 > counts + 2 ? errors + 1 : counts + 2;
+    size_t errors = error_series(d, f, n, selector, selectors, count, counts), lines = errors + 1 > counts + 2 ? errors + 1 : counts + 2;
     double worst = 0;
     for (size_t i = 0; i < n; i++) worst = fmax(worst, leann_table_get(d->t, d->rows[i], "quantization_error"));
     leann_figure_number(f, "worst", worst);

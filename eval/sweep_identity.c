@@ -190,6 +190,18 @@ static void drop_point(leann_cell *cell, uint32_t i)
     cell->points--;
 }
 
+static leann_status unknown_key(leann_ctx *ctx, const leann_sweep *sweep, const char *key)
+{
+    static const char *const words[] = {"method", "data", "dataset", "seed", "k", "target_recall"};
+    const char *nearest = leann_nearest_word(key, words, sizeof words / sizeof *words);
+    if (nearest)
+        return leann_fail(ctx, LEANN_EINVAL, "--only: no point of sweep '%s' has '%s'; did you mean '%s'?", sweep->stem, key, nearest);
+    return leann_fail(ctx, LEANN_EINVAL,
+                      "--only: no point of sweep '%s' has '%s'; known are method, data, seed, k, target_recall and what its build and query "
+                      "hold, as in quantizer=pq or build.quantizer.pq.sub_vectors=98",
+                      sweep->stem, key);
+}
+
 leann_status leann_sweep_only(leann_ctx *ctx, leann_sweep *sweep, const char *only)
 {
     pair pairs[MAX_PAIRS];
@@ -200,7 +212,7 @@ leann_status leann_sweep_only(leann_ctx *ctx, leann_sweep *sweep, const char *on
         for (uint32_t j = sweep->cell[i].points; j-- > 0;)
             if (!matches(sweep, &sweep->cell[i], &sweep->cell[i].point[j], pairs, n)) drop_point(&sweep->cell[i], j);
     for (size_t i = 0; i < n && !s; i++)
-        if (!pairs[i].known) s = leann_fail(ctx, LEANN_EINVAL, "--only: no point of sweep '%s' has '%s'", sweep->stem, pairs[i].key);
+        if (!pairs[i].known) s = unknown_key(ctx, sweep, pairs[i].key);
     if (!s && !leann_sweep_points(sweep)) s = leann_fail(ctx, LEANN_EINVAL, "--only %s: no point of sweep '%s' matches", only, sweep->stem);
     leann_free(text);
     return s;

@@ -199,6 +199,10 @@ bool leann_table_is_text(const leann_table *t, size_t row, size_t column)
 
 static const char *shortest(double number, char buffer[32])
 {
+    if (number == rint(number) && fabs(number) < 1e15) { /* counts and bytes: no exponent */
+        snprintf(buffer, 32, "%.0f", number + 0.0);      /* -0 as 0 */
+        return buffer;
+    }
     for (int digits = 6; digits <= 17; digits++) {
         snprintf(buffer, 32, "%.*g", digits, number);
         if (strtod(buffer, NULL) == number) break;

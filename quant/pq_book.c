@@ -41,15 +41,11 @@ leann_status leann_pq_check(leann_ctx *ctx, const char *who, uint32_t d, const l
     if (d == 0 || d > 65536) return leann_fail(ctx, LEANN_EINVAL, "%s: d is %u, not 1 to 65536", who, d);
     uint32_t m = leann_pq_sub_vectors(d, params);
     if (d % m == 0) return LEANN_OK;
-    char near[64];
-    uint32_t below = m < d ? m : d, above = m;
-    while (d % below) below--;
-    while (above < d && d % above) above++;
-    if (m < d)
-        snprintf(near, sizeof near, "the nearest that do are %u and %u", below, above);
-    else
-        snprintf(near, sizeof near, "the largest that does is %u", below);
-    return leann_fail(ctx, LEANN_EINVAL, "%s: sub_vectors %u does not divide d = %u; %s", who, m, d, near);
+    char known[1024]; /* at most 120 divisors */
+    size_t used = 0;
+    for (uint32_t i = 1; i <= d; i++)
+        if (d % i == 0) used += (size_t)snprintf(known + used, sizeof known - used, "%s%u", used ? ", " : "", i);
+    return leann_fail(ctx, LEANN_EINVAL, "%s: sub_vectors %u does not divide d = %u; these do: %s", who, m, d, known);
 }
 
 leann_status leann_pq_check_rows(leann_ctx *ctx, const char *who, uint64_t n, const leann_pq_params *params)

@@ -389,6 +389,7 @@ static void catalogue(void **state)
 {
     (void)state;
     char path[1024];
+    leann_synth_report made;
     for (size_t i = 0; i < leann_catalogue_count(); i++) {
         const leann_catalogue_entry *e = leann_catalogue_at(i);
         assert_ptr_equal(leann_catalogue_find(e->name), e);
@@ -396,16 +397,16 @@ static void catalogue(void **state)
         assert_null(strchr(e->name, '_')); /* ANN-benchmarks splits names there */
     }
     setenv("LEANN_DATA", folder, 1);
-    assert_int_equal(leann_dataset_fetch(ctx, "sift-128-euclidean", path), LEANN_EUNSUPPORTED);
+    assert_int_equal(leann_dataset_fetch(ctx, "sift-128-euclidean", path, &made), LEANN_EUNSUPPORTED);
     assert_says("sift-128-euclidean.hdf5");
     assert_says(folder);
     leann_ctx_clear(ctx);
-    assert_int_equal(leann_dataset_fetch(ctx, "sift-128-euclidian", path), LEANN_ENOTFOUND);
+    assert_int_equal(leann_dataset_fetch(ctx, "sift-128-euclidian", path, &made), LEANN_ENOTFOUND);
     assert_says("did you mean sift-128-euclidean?");
     leann_ctx_clear(ctx);
     blob b = {{1, 2, 3}, 3};
     save(&b, "sift-128-euclidean.hdf5", false); /* a file that is not the published one */
-    assert_int_equal(leann_dataset_fetch(ctx, "sift-128-euclidean", path), LEANN_EFORMAT);
+    assert_int_equal(leann_dataset_fetch(ctx, "sift-128-euclidean", path, &made), LEANN_EFORMAT);
     assert_says("sha256 is 039058c6f2c0cb492c533b0a4d14ef77cc0f78abccced5287d84a1a2011cfb81, must be dd6f0a6e");
     unsetenv("LEANN_DATA");
 }

@@ -629,8 +629,8 @@ static void test_refused(void **state)
         uint32_t n, d;
         const char *sentence;
     } cases[] = {
-        {"{pq: {sub_vectors: 100}}", 60000, 784, "pq: sub_vectors 100 does not divide d = 784; the nearest that do are 98 and 112"},
-        {"{opq: {sub_vectors: 9}}", 60000, 8, "opq: sub_vectors 9 does not divide d = 8; the largest that does is 8"},
+        {"{pq: {sub_vectors: 100}}", 60000, 784, "pq: sub_vectors 100 does not divide d = 784; these do: 1, 2, 4, 7, 8, 14, 16, 28, 49, 56, 98, 112, 196, 392, 784"},
+        {"{opq: {sub_vectors: 9}}", 60000, 8, "opq: sub_vectors 9 does not divide d = 8; these do: 1, 2, 4, 8"},
         {"pq", 100, 784, "pq: codebook_size 256 needs at least 256 training rows; there are 100"},
         {"{opq: {training_samples: 200}}", 1000, 784,
          "opq: codebook_size 256 needs at least 256 training rows; there are 200 (training_samples)"},
