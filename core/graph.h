@@ -73,6 +73,7 @@ leann_status leann_graph_search(leann_ctx *ctx, const leann_graph *graph, leann_
  *   threads any number of contexts on one graph; scratch comes from ctx */
 typedef struct {
     leann_scorer *exact, *bound; /* bound: of leann_bounds_scorers, before exact, or NULL */
+    const leann_codes *codes;    /* what exact scores, to be asked for ahead; NULL: it asks itself */
     uint32_t *ids, *found;
     float *key;
     leann_work *work;

@@ -85,6 +85,15 @@ static bool make_room(leann_ctx *ctx, walk *w, uint32_t slots)
     return true;
 }
 
+static void ask_for_codes(const leann_codes *codes, const uint32_t *ids, uint32_t n)
+{
+    enum { LINE = 64 };
+    for (uint32_t i = 0; i < n; i++) {
+        const uint8_t *code = codes->code + ids[i] * codes->stride;
+        for (size_t b = 0; b < codes->stride; b += LINE) __builtin_prefetch(code + b);
+    }
+}
+
 static leann_status gather(leann_ctx *ctx, const leann_graph *g, walk *w)
 {
     const uint32_t *list = leann_graph_list_at(g, node_of(w), w->level);
@@ -102,7 +111,10 @@ static leann_status gather(leann_ctx *ctx, const leann_graph *g, walk *w)
     w->dist_comps += w->m;
     bool sift = w->query->bound && cut_of(w) < INFINITY;
     leann_scorer *scorer = sift ? w->query->bound : w->query->exact;
-    if (scorer->prefetch) scorer->prefetch(scorer, (leann_span){LEANN_NONE, 0, w->m, w->ids});
+    if (scorer->prefetch)
+        scorer->prefetch(scorer, (leann_span){LEANN_NONE, 0, w->m, w->ids});
+    else if (w->query->codes)
+        ask_for_codes(w->query->codes, w->ids, w->m);
     w->turn = sift ? SIFT : RANK;
     return LEANN_OK;
 }

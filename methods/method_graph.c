@@ -2,7 +2,7 @@
  *
  * The walk sees vectors. An opened index holds bounds of wide ones beside them, in memory and not in the file (64 bytes a row up to 60
  * dimensions, else 128), so that most rows that are too far need not be read: the answers are the same to the bit (core/bounds.c). Queries
- * that come together walk by turns (core/walks.c).
+ * that come together walk by turns, over vectors or codes (core/walks.c).
  *
  * With a quantizer the walk sees codes, a cache line or two a node, and the best it finds are keyed exactly by the kept vectors, from the
  * best on, each only as far as it can still be among the k nearest. With layout lists, codes of 4-bit columns are laid beside every list
@@ -152,6 +152,14 @@ static uint32_t ef_of(const leann_plan *plan, uint32_t k)
     return ef < k ? k : ef;
 }
 
+/* How many of a walk over codes are keyed exactly. */
+static uint32_t candidates_of(const leann_plan *plan, uint32_t k, uint32_t ef)
+{
+    uint32_t n = ((const graph_query *)plan->params)->rerank;
+    if (n == 0 || n > ef) n = ef;
+    return n < k ? k : n;
+}
+
 /* A query alone waits for its bounds as for its rows: they pay only for rows of many lines (GloVe-50, one at a time: 0.90x the speed). */
 enum { ALONE_BYTES = 1024 };
 
@@ -171,9 +179,8 @@ static leann_status graph_search(const leann_plan *plan, leann_ctx *ctx, const f
                                  uint32_t *found)
 {
     const graph_index *self = (const graph_index *)plan->index;
-    const graph_query *query = plan->params;
     leann_work *work = leann_ctx_work(ctx);
-    uint32_t ef = ef_of(plan, k);
+    uint32_t ef = ef_of(plan, k), n = candidates_of(plan, k, ef);
     uint64_t start = leann_now_ns();
     leann_scorer *exact, *bound;
     if (scorers_of(ctx, self, q, 1, &exact, &bound)) return leann_ctx_status(ctx);
@@ -182,8 +189,6 @@ static leann_status graph_search(const leann_plan *plan, leann_ctx *ctx, const f
         work->stage_ns[0] += leann_now_ns() - start;
         return status;
     }
-    uint32_t n = query->rerank == 0 || query->rerank > ef ? ef : query->rerank;
-    if (n < k) n = k;
     uint32_t *cand = leann_scratch(ctx, n * sizeof *cand);
     float *coarse_key = leann_scratch(ctx, n * sizeof *coarse_key);
     leann_scorer *coarse = leann_coded_scorer(ctx, &self->coded, q, NULL);
@@ -193,36 +198,82 @@ static leann_status graph_search(const leann_plan *plan, leann_ctx *ctx, const f
     return status == LEANN_OK ? rerank(ctx, plan, exact, q, cand, n, k, ids, key, found) : status;
 }
 
-/* Walks over codes, and scans, go one by one. */
+/* Scans go one by one, and so do walks over codes beside their lists, which lie in one run of memory each. */
 static leann_status graph_plan(leann_ctx *ctx, leann_plan *plan)
 {
     (void)ctx;
     const graph_index *self = (const graph_index *)plan->index;
-    if (self->coded.quantizer || self->graph->slots == 0) plan->batch_from = UINT32_MAX;
+    if (self->coded.beside || self->graph->slots == 0) plan->batch_from = UINT32_MAX;
     return LEANN_OK;
 }
 
-/* Walks over vectors go WALKS at a time: core/walks.c. */
+static leann_status walk_over_vectors(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, uint32_t *ids,
+                                      float *key, uint32_t *found, leann_work *work)
+{
+    const graph_index *self = (const graph_index *)plan->index;
+    leann_graph_query query[WALKS];
+    leann_scorer *exact[WALKS], *bound[WALKS];
+    leann_status status = scorers_of(ctx, self, q, n, exact, bound);
+    if (status) return status;
+    for (size_t j = 0; j < n; j++) query[j] = (leann_graph_query){exact[j], bound[j], NULL, ids + j * k, found + j, key + j * k, work + j};
+    return leann_graph_search_many(ctx, self->graph, query, n, ef_of(plan, k), k);
+}
+
+static leann_status walk_over_codes(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k,
+                                    leann_graph_query *query)
+{
+    const graph_index *self = (const graph_index *)plan->index;
+    uint32_t ef = ef_of(plan, k), room = candidates_of(plan, k, ef), d = self->common.d;
+    uint32_t *cand = leann_scratch(ctx, (size_t)n * room * sizeof *cand);
+    float *key = leann_scratch(ctx, (size_t)n * room * sizeof *key);
+    if (!cand || !key) return LEANN_ENOMEM;
+    for (size_t j = 0; j < n; j++) {
+        leann_scorer *coarse = leann_coded_scorer(ctx, &self->coded, q + j * d, NULL);
+        if (!coarse) return leann_ctx_status(ctx);
+        query[j].exact = coarse;
+        query[j].codes = &self->coded.codes;
+        query[j].ids = cand + j * room;
+        query[j].key = key + j * room;
+    }
+    return leann_graph_search_many(ctx, self->graph, query, n, ef, room);
+}
+
+/* Walks over codes by turns, then each query's best keyed exactly. */
+static leann_status walk_and_rerank(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, uint32_t *ids,
+                                    float *key, uint32_t *found, leann_work *work)
+{
+    const graph_index *self = (const graph_index *)plan->index;
+    leann_graph_query query[WALKS];
+    uint32_t best[WALKS], d = self->common.d;
+    for (uint32_t j = 0; j < n; j++) query[j] = (leann_graph_query){.found = best + j, .work = work + j};
+    leann_status status = walk_over_codes(plan, ctx, q, n, k, query);
+    for (size_t j = 0; j < n && !status; j++) {
+        leann_scorer *exact = leann_rows_scorer(ctx, self->vectors.rows, q + j * d);
+        if (!exact) return LEANN_ENOMEM;
+        *leann_ctx_work(ctx) = work[j];
+        status = rerank(ctx, plan, exact, q + j * d, query[j].ids, best[j], k, ids + j * k, key + j * k, found + j);
+        work[j] = *leann_ctx_work(ctx);
+    }
+    return status;
+}
+
+/* Walks go WALKS at a time: core/walks.c. */
 static leann_status graph_search_batch(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, uint32_t *ids,
                                        float *key, uint32_t *found, leann_work *work)
 {
-    const graph_index *self = (const graph_index *)plan->index;
+    bool coded = ((const graph_index *)plan->index)->coded.quantizer != NULL;
     leann_status status = LEANN_OK;
     memset(work, 0, n * sizeof *work);
     for (uint32_t first = 0; first < n && !status; first += WALKS) {
-        leann_graph_query query[WALKS];
-        leann_scorer *exact[WALKS], *bound[WALKS];
         uint32_t m = n - first < WALKS ? n - first : WALKS;
+        size_t at = (size_t)first * k, mark = leann_scratch_mark(ctx);
         uint64_t start = leann_now_ns();
-        size_t mark = leann_scratch_mark(ctx);
         if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
-        status = scorers_of(ctx, self, q + (size_t)first * plan->index->d, m, exact, bound);
-        for (uint32_t j = 0; j < m && !status; j++) {
-            size_t i = first + j;
-            query[j] = (leann_graph_query){exact[j], bound[j], ids + i * k, found + i, key + i * k, work + i};
-        }
-        if (!status) status = leann_graph_search_many(ctx, self->graph, query, m, ef_of(plan, k), k);
-        for (uint32_t j = 0, share = (uint32_t)((leann_now_ns() - start) / m); j < m; j++) work[first + j].stage_ns[0] = share;
+        status = (coded ? walk_and_rerank : walk_over_vectors)(plan, ctx, q + (size_t)first * plan->index->d, m, k, ids + at, key + at,
+                                                               found + first, work + first);
+        uint64_t walking = leann_now_ns() - start;
+        for (uint32_t j = 0; j < m; j++) walking -= work[first + j].stage_ns[2];
+        for (uint32_t j = 0; j < m; j++) work[first + j].stage_ns[0] = walking / m;
         leann_scratch_reset(ctx, mark);
     }
     return status;
