@@ -217,25 +217,31 @@ def fidelity(run, graphs):
                                    "ratio", "ratio of CPU time"], rows)
 
 
+COLOURS = {"leann": "#d55e00", "hnswlib": "#000000", "faiss-cpu": "#0072b2", "usearch": "#999999", "scalable-vs": "#009e73"}
+DASHES = {"graph": 1, "codes": 2, "u8": 3}
+
+
 def figure(run, path):
-    """Recall against QPS, one line an entry; None without gnuplot."""
+    """Recall against QPS, one line an entry: a colour a library, a dash a kind, a mark an entry of both; None without gnuplot."""
     if not shutil.which("gnuplot"):
         return None
-    blocks, plots = [], []
+    blocks, plots, marks = [], [], {}
     for i, entry in enumerate(e for e in run.live() if e["kind"] != "exact"):
         lines = "\n".join(f"{p['recall']:.5f} {p['qps']:.1f}" for p in pareto(entry["points"]))
+        mark = marks[entry["library"], entry["kind"]] = marks.get((entry["library"], entry["kind"]), 3) + 1
         blocks.append(f"$d{i} << EOD\n{lines}\nEOD\n")
-        plots.append(f"$d{i} with linespoints lw 2 pt {i + 4} ps 0.6 title '{entry['name']}'")
+        plots.append(f"$d{i} with linespoints lw 2 dt {DASHES[entry['kind']]} lc rgb '{COLOURS[entry['library']]}' pt {mark} ps 0.7 "
+                     f"title '{entry['name']}'")
     if not plots:
         return None
-    script = "".join(blocks) + f"""set terminal svg noenhanced size 760,480 font 'DejaVu Sans,13' background 'white'
+    script = "".join(blocks) + f"""set terminal svg noenhanced size 980,560 font 'DejaVu Sans,13' background 'white'
 set output '{path}'
 set title '{run.name}: one thread, k = {run.args.k}'
 set xlabel 'recall@{run.args.k}'
 set ylabel 'queries a second'
 set logscale y
 set grid xtics ytics mytics lc rgb '#dddddd'
-set key bottom left
+set key outside right top samplen 3
 plot {', '.join(plots)}
 """
     subprocess.run(["gnuplot"], input=script, text=True, check=True)

@@ -17,7 +17,7 @@ lo6 = 0.350939027; hi6 = 0.925209619
 lo7 = 0.350939027; hi7 = 0.925209619
 array title[5] = ['245 anchors', '612 anchors', 'opq', 'pq', 'sq']
 array colour[5] = ['#9ecae1', '#08306b', '#e69f00', '#882255', '#44aa99']
-array shape[5] = [7, 5, 5, 7, 9]
+array shape[5] = [7, 5, 4, 4, 4]
 array dash[5] = [1, 2, 1, 1, 1]
 # SPDX-License-Identifier: MIT
 # What all figures share. A figure sets before this: stem, N series with title, colour, shape and dash, and what its template asks for.

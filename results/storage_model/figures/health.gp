@@ -8,16 +8,16 @@ height = 617
 lines = 3
 stem = 'health'
 N = 3
-lo1 = 0.75; hi1 = 1.25
+lo1 = 1; hi1 = 1
 lo2 = 0.230818425; hi2 = 0.9289
 lo3 = 0.9289; hi3 = 0.9289
 lo4 = 0.9289; hi4 = 0.9289
 lo5 = 0.329162905; hi5 = 0.329162905
 lo6 = 0.329162905; hi6 = 0.329162905
 lo7 = 0.329162905; hi7 = 0.329162905
-array title[3] = ['1000 anchors', 'pq, residual no', 'pq, residual yes']
+array title[3] = ['1000 anchors', 'pq, residual no', 'pq, residual yes, 1000 anchors']
 array colour[3] = ['#0072b2', '#e69f00', '#e69f00']
-array shape[3] = [7, 5, 4]
+array shape[3] = [7, 4, 5]
 array dash[3] = [1, 1, 1]
 # SPDX-License-Identifier: MIT
 # What all figures share. A figure sets before this: stem, N series with title, colour, shape and dash, and what its template asks for.

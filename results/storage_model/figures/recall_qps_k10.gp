@@ -8,8 +8,8 @@ xtop = 1.003
 xfrom = 0.6
 stem = 'recall_qps_k10'
 N = 2
-lo1 = 0.3767; hi1 = 0.9566
-lo2 = 422.729775; hi2 = 8309.25499
+lo1 = 0.3767; hi1 = 0.9564
+lo2 = 430.739081; hi2 = 9163.22531
 array title[2] = ['anchor kmeans', 'hnsw']
 array colour[2] = ['#0072b2', '#d55e00']
 array shape[2] = [7, 7]
