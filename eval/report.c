@@ -249,6 +249,7 @@ static leann_status data_section(leann_report *r, const char *dataset, const cha
         if (!s && j == 0) show_figures(r, figures, dataset);
     }
     if (!s) s = leann_report_tuned(r, dataset);
+    if (!s) s = leann_report_pages(r, dataset);
     if (!s) s = leann_report_builds(r, dataset, true);
     if (!s) s = leann_report_builds(r, dataset, false);
     if (!s) s = leann_report_scans(r, dataset);

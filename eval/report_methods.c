@@ -129,6 +129,30 @@ leann_status leann_report_tuned(leann_report *r, const char *dataset)
     return leann_report_table(r, t, "Tuned on one half, measured on the other", NULL);
 }
 
+/* Rows whose searches read pages; none, no section. */
+leann_status leann_report_pages(leann_report *r, const char *dataset)
+{
+    leann_table *t = leann_table_new(r->ctx);
+    if (!t) return LEANN_ENOMEM;
+    for (size_t i = 0; i < leann_table_rows(r->seeds); i++) {
+        double pages = leann_table_get(r->seeds, i, "pages");
+        if (!(pages > 0) || strcmp(leann_table_text(r->seeds, i, "dataset"), dataset) != 0) continue;
+        size_t row = leann_table_add_row(t);
+        leann_table_set_text(t, row, "build", leann_table_text(r->seeds, i, "cell"));
+        leann_table_set_text(t, row, "point", leann_table_text(r->seeds, i, "point"));
+        leann_report_range(r, t, row, "recall", i, "recall", 4);
+        leann_table_set_fixed(t, row, "pages", pages, 1, "");
+        leann_table_set_fixed(t, row, "p50 ms", leann_table_get(r->seeds, i, "p50_ms"), 2, "");
+        leann_table_set_fixed(t, row, "p99 ms", leann_table_get(r->seeds, i, "p99_ms"), 2, "");
+        leann_table_set_fixed(t, row, "resident MB", leann_table_get(r->seeds, i, "search_rss_mb"), 0, "");
+        leann_table_set_fixed(t, row, "resident MB of the build", leann_table_get(r->seeds, i, "peak_rss_mb"), 0, "");
+    }
+    return leann_report_table(
+        r, t, "Pages read",
+        "Pages of 4 KiB that a query reads past the page cache, its time, one thread, and the most memory that the process "
+        "held while it searched.");
+}
+
 /* ---- paired tests -------------------------------------------------------------------------------------------------------------------- */
 
 static const char *verdict(const leann_interval *i, double even)

@@ -40,6 +40,7 @@ leann_status leann_report_table(leann_report *r, leann_table *t, const char *hea
 leann_status leann_report_methods(leann_report *r, const char *dataset, double k); /* each against full-embedding hnsw */
 leann_status leann_report_paired(leann_report *r, const char *dataset);            /* the same, query by query */
 leann_status leann_report_tuned(leann_report *r, const char *dataset);
+leann_status leann_report_pages(leann_report *r, const char *dataset); /* what a search reads of a file and holds in memory */
 leann_status leann_report_builds(leann_report *r, const char *dataset, bool anchor);
 leann_status leann_report_scans(leann_report *r, const char *dataset); /* anchor builds against a scan of all their codes */
 leann_status leann_report_health(leann_report *r, const char *dataset);
