@@ -53,6 +53,23 @@ grep -q 'in 1 run, builds included: 24 points measured, 0 failed' "$dir/half/rep
 $leann bench report "$dir/half" --format json --quiet > "$dir/said"
 grep -q '"recall_annb"' "$dir/said" || fail "no JSON"
 
+# ---- pages read: a table where searches read any
+! grep -q '^### Pages read' "$dir/half/report.md" || fail "pages of methods in memory"
+cat > "$dir/disk.yml" <<YML
+data: $dir/small.hdf5
+k: 10
+threads: 1
+point_seconds: 0.001
+cells:
+  - method: diskann
+    build: {graph: {vamana: {degree: 8, build_window: 20}}}
+    query: {ef_search: [10, 40]}
+YML
+$leann bench run "$dir/disk.yml" --results "$dir/disk" --quiet > /dev/null
+$leann bench report "$dir/disk" --quiet > /dev/null
+sed -n '/^### Pages read/,/^#/p' "$dir/disk/report.md" > "$dir/said"
+[ "$(grep -c '^| diskann graph=vamana' "$dir/said")" = 2 ] || fail "pages read: $(cat "$dir/said")"
+
 # ---- each point once: neither what was measured again counts beside it, nor what the sweep no longer has
 sed -i 's/point_seconds: 0.001/point_seconds: 0.002/' "$dir/half.yml"
 $leann bench run "$dir/half.yml" --results "$dir/half" --quiet > /dev/null
