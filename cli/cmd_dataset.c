@@ -252,9 +252,8 @@ static void say_how_hard(const cli *c, const leann_synth_report *made)
     printf("%u clusters, centres at spread %.3g, intrinsic dimension %.1f; ivf with %u lists and one probe finds %.3f of the nearest 10\n",
            made->clusters, made->spread, made->intrinsic_dimension, made->lists, made->ivf_recall);
     if (made->easy)
-        cli_note(
-            c,
-            "an easy set: one probe should find at most 0.6 of the nearest 10, and at no spread that was tried it did; take more rows\n");
+        cli_note(c, "an easy set: one probe should find at most 0.6 of the nearest 10, and at no spread that was tried it did; "
+                    "take more rows\n");
 }
 
 static leann_status synth(cli *c)

@@ -13,7 +13,8 @@ refuses() { # TEXT COMMAND…: the command must fail and say TEXT
 }
 leann=$LEANN_BIN
 $leann dataset synth "$dir/small.hdf5" --n 1000 --dim 16 --queries 40 --seed 1 --quiet > /dev/null
-sweep() {
+sweep() { # NAME LINE, cells from standard input: runs it
+    cat - > "$dir/cells"
     cat > "$dir/$1.yml" <<YML
 data: $dir/small.hdf5
 $2
@@ -21,17 +22,19 @@ k: [3, 10]
 threads: 1
 point_seconds: 0.001
 cells:
+$(cat "$dir/cells")
+YML
+    $leann bench run "$dir/$1.yml" --results "$dir/$1" --quiet > /dev/null
+}
+cells='
   - method: graph
     build: {graph: {hnsw: {M: 8, ef_construction: 40}}}
     query: {ef_search: [10, 40]}
   - method: anchor
     build: {selector: [random, kmeans], anchors: 20, graph: flat, quantizer: {pq: {sub_vectors: 4, codebook_size: 64}}, residual: no}
-    query: {probes: 16, rerank: [0, 100]}
-YML
-    $leann bench run "$dir/$1.yml" --results "$dir/$1" --quiet > /dev/null
-}
-sweep half 'seed: [1, 2]'
-sweep whole 'split: no'
+    query: {probes: 16, rerank: [0, 100]}'
+sweep half 'seed: [1, 2]' <<< "$cells"
+sweep whole 'split: no' <<< "$cells"
 sed 's/^split: no/&\nqueries: 10/' "$dir/whole.yml" > "$dir/both.yml"
 refuses "queries = 10 must go" "$leann" bench run "$dir/both.yml" --results "$dir/both" --quiet
 sed 's/^split: no/&\ntarget_recall: 0.9/' "$dir/whole.yml" > "$dir/both.yml"
@@ -55,17 +58,12 @@ grep -q '"recall_annb"' "$dir/said" || fail "no JSON"
 
 # ---- pages read: a table where searches read any
 ! grep -q '^### Pages read' "$dir/half/report.md" || fail "pages of methods in memory"
-cat > "$dir/disk.yml" <<YML
-data: $dir/small.hdf5
-k: 10
-threads: 1
-point_seconds: 0.001
-cells:
+sweep disk 'seed: 1' <<YML
   - method: diskann
     build: {graph: {vamana: {degree: 8, build_window: 20}}}
     query: {ef_search: [10, 40]}
+    k: 10
 YML
-$leann bench run "$dir/disk.yml" --results "$dir/disk" --quiet > /dev/null
 $leann bench report "$dir/disk" --quiet > /dev/null
 sed -n '/^### Pages read/,/^#/p' "$dir/disk/report.md" > "$dir/said"
 [ "$(grep -c '^| diskann graph=vamana' "$dir/said")" = 2 ] || fail "pages read: $(cat "$dir/said")"
