@@ -219,39 +219,27 @@ static leann_status walk_over_vectors(const leann_plan *plan, leann_ctx *ctx, co
     return leann_graph_search_many(ctx, self->graph, query, n, ef_of(plan, k), k);
 }
 
-static leann_status walk_over_codes(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k,
-                                    leann_graph_query *query)
-{
-    const graph_index *self = (const graph_index *)plan->index;
-    uint32_t ef = ef_of(plan, k), room = candidates_of(plan, k, ef), d = self->common.d;
-    uint32_t *cand = leann_scratch(ctx, (size_t)n * room * sizeof *cand);
-    float *key = leann_scratch(ctx, (size_t)n * room * sizeof *key);
-    if (!cand || !key) return LEANN_ENOMEM;
-    for (size_t j = 0; j < n; j++) {
-        leann_scorer *coarse = leann_coded_scorer(ctx, &self->coded, q + j * d, NULL);
-        if (!coarse) return leann_ctx_status(ctx);
-        query[j].exact = coarse;
-        query[j].codes = &self->coded.codes;
-        query[j].ids = cand + j * room;
-        query[j].key = key + j * room;
-    }
-    return leann_graph_search_many(ctx, self->graph, query, n, ef, room);
-}
-
-/* Walks over codes by turns, then each query's best keyed exactly. */
-static leann_status walk_and_rerank(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, uint32_t *ids,
+/* Then each query's best are keyed exactly. */
+static leann_status walk_over_codes(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, uint32_t *ids,
                                     float *key, uint32_t *found, leann_work *work)
 {
     const graph_index *self = (const graph_index *)plan->index;
     leann_graph_query query[WALKS];
-    uint32_t best[WALKS], d = self->common.d;
-    for (uint32_t j = 0; j < n; j++) query[j] = (leann_graph_query){.found = best + j, .work = work + j};
-    leann_status status = walk_over_codes(plan, ctx, q, n, k, query);
+    uint32_t ef = ef_of(plan, k), room = candidates_of(plan, k, ef), d = self->common.d, best[WALKS];
+    uint32_t *cand = leann_scratch(ctx, (size_t)n * room * sizeof *cand);
+    float *coarse_key = leann_scratch(ctx, (size_t)n * room * sizeof *coarse_key);
+    if (!cand || !coarse_key) return LEANN_ENOMEM;
+    for (size_t j = 0; j < n; j++) {
+        leann_scorer *coarse = leann_coded_scorer(ctx, &self->coded, q + j * d, NULL);
+        if (!coarse) return leann_ctx_status(ctx);
+        query[j] = (leann_graph_query){coarse, NULL, &self->coded.codes, cand + j * room, best + j, coarse_key + j * room, work + j};
+    }
+    leann_status status = leann_graph_search_many(ctx, self->graph, query, n, ef, room);
     for (size_t j = 0; j < n && !status; j++) {
         leann_scorer *exact = leann_rows_scorer(ctx, self->vectors.rows, q + j * d);
         if (!exact) return LEANN_ENOMEM;
         *leann_ctx_work(ctx) = work[j];
-        status = rerank(ctx, plan, exact, q + j * d, query[j].ids, best[j], k, ids + j * k, key + j * k, found + j);
+        status = rerank(ctx, plan, exact, q + j * d, cand + j * room, best[j], k, ids + j * k, key + j * k, found + j);
         work[j] = *leann_ctx_work(ctx);
     }
     return status;
@@ -269,7 +257,7 @@ static leann_status graph_search_batch(const leann_plan *plan, leann_ctx *ctx, c
         size_t at = (size_t)first * k, mark = leann_scratch_mark(ctx);
         uint64_t start = leann_now_ns();
         if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
-        status = (coded ? walk_and_rerank : walk_over_vectors)(plan, ctx, q + (size_t)first * plan->index->d, m, k, ids + at, key + at,
+        status = (coded ? walk_over_codes : walk_over_vectors)(plan, ctx, q + (size_t)first * plan->index->d, m, k, ids + at, key + at,
                                                                found + first, work + first);
         uint64_t walking = leann_now_ns() - start;
         for (uint32_t j = 0; j < m; j++) walking -= work[first + j].stage_ns[2];
