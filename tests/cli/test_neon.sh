@@ -1,5 +1,5 @@
 #!/bin/bash
-# The NEON kernels, cross-compiled and run under an emulator: every check of tests/unit/kernels_check.c, and the choice at run time.
+# The NEON kernels, cross-compiled and run under an emulator: every check of tests/unit/kernels_check.c and dense_check.c, and the choice at run time.
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 
 flags=(-std=gnu11 -O2 -I. -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
        -ffp-contract=off -fno-math-errno)
-for source in core/simd/*.c tests/unit/kernels_check.c tests/cli/neon_main.c; do
+for source in core/simd/*.c tests/unit/{kernels,dense}_check.c tests/cli/neon_main.c; do
     own=()
     [[ $source == *kernels_neon.c ]] && own=(-march=armv8-a+crc) # as in CMakeLists.txt
     aarch64-linux-gnu-gcc "${flags[@]}" "${own[@]}" -c "$source" -o "$work/$(basename "$source" .c).o"
