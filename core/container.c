@@ -500,7 +500,7 @@ static leann_status check_shares(leann_ctx *ctx, const leann_reader *r)
     return LEANN_OK;
 }
 
-leann_status leann_reader_open(leann_ctx *ctx, const char *path, leann_reader **out)
+leann_status leann_reader_map(leann_ctx *ctx, const char *path, leann_reader **out)
 {
     *out = NULL;
     leann_reader *r = leann_alloc(ctx, 1, sizeof *r);
@@ -513,13 +513,27 @@ leann_status leann_reader_open(leann_ctx *ctx, const char *path, leann_reader **
     if (status != LEANN_OK) goto done;
     r->sections = leann_alloc(ctx, r->head->sections, sizeof *r->sections);
     status = r->sections ? check_directory(ctx, r) : LEANN_ENOMEM;
-    if (status == LEANN_OK) status = leann_parallel(ctx, r->blocks, 16, check_blocks, r);
-    if (status == LEANN_OK) status = check_shares(ctx, r);
 done:
     if (status == LEANN_OK)
         *out = r;
     else
         leann_reader_free(r);
+    return status;
+}
+
+leann_status leann_reader_check(leann_ctx *ctx, leann_reader *r)
+{
+    leann_status status = leann_parallel(ctx, r->blocks, 16, check_blocks, r);
+    return status == LEANN_OK ? check_shares(ctx, r) : status;
+}
+
+leann_status leann_reader_open(leann_ctx *ctx, const char *path, leann_reader **out)
+{
+    leann_status status = leann_reader_map(ctx, path, out);
+    if (status == LEANN_OK) status = leann_reader_check(ctx, *out);
+    if (status == LEANN_OK) return LEANN_OK;
+    leann_reader_free(*out);
+    *out = NULL;
     return status;
 }
 

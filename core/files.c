@@ -198,6 +198,13 @@ leann_status leann_folder_make(leann_ctx *ctx, const char *path)
     return status;
 }
 
+char *leann_cache_folder(leann_ctx *ctx)
+{
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (cache && cache[0] == '/') return leann_format(ctx, "%s/leann", cache);
+    return home && home[0] == '/' ? leann_format(ctx, "%s/.cache/leann", home) : NULL;
+}
+
 void leann_pages_forget(const void *at, size_t bytes)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)at / page * page, end = (uintptr_t)at + bytes;

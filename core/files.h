@@ -22,6 +22,9 @@ leann_status leann_draft_write(leann_draft *draft, uint64_t offset, const void *
 leann_status leann_draft_commit(leann_draft *draft); /* fsync, rename, fsync of the folder; the caller still drops the draft */
 void leann_draft_drop(leann_draft *draft);           /* frees it; removes the temporary file if it is still there */
 
+/* Of this user: $XDG_CACHE_HOME/leann or ~/.cache/leann, heap; NULL, without an error, where there is neither. */
+char *leann_cache_folder(leann_ctx *ctx);
+
 /* Bytes of a mapped file are not needed for a while: their pages leave resident memory, and come back from the file when they are read. */
 void leann_pages_forget(const void *at, size_t bytes);
 /* The same for bytes of unknown kind: where they are not pages of a shared mapping, which would come back as they were, nothing is done. */

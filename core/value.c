@@ -118,6 +118,15 @@ leann_value *leann_value_entry(const leann_value *map, size_t i, const char **ke
     return json_object_iter_value(at);
 }
 
+leann_value *leann_value_next(const leann_value *map, void **at, const char **key)
+{
+    json_t *object = (json_t *)map;
+    *at = *at ? json_object_iter_next(object, *at) : json_object_iter(object);
+    if (!*at) return NULL;
+    *key = json_object_iter_key(*at);
+    return json_object_iter_value(*at);
+}
+
 bool leann_value_bool(const leann_value *v, bool otherwise)
 {
     return json_is_boolean(v) ? json_is_true(v) : otherwise;

@@ -32,6 +32,8 @@ leann_value *leann_value_at(const leann_value *list, size_t i);
 void leann_value_append(leann_value *list, leann_value *v); /* takes over */
 /* Map entry i in written order; key borrowed. */
 leann_value *leann_value_entry(const leann_value *map, size_t i, const char **key);
+/* Entries of a map one after another, each in O(1): *at is NULL at first; NULL behind the last. The map stays as it is meanwhile. */
+leann_value *leann_value_next(const leann_value *map, void **at, const char **key);
 
 bool leann_value_bool(const leann_value *v, bool otherwise);
 int64_t leann_value_int(const leann_value *v, int64_t otherwise);

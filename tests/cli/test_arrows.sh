@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 
 house=$(mktemp -d)
 trap 'rm -rf "$house"' EXIT
-mkdir -p "$house"/{core/simd,graphs,quant,methods,datasets,eval,cli,tests,scripts/examples,build}
+mkdir -p "$house"/{core/simd,graphs,quant,encoders,methods,datasets,eval,server,cli,tests,scripts/examples,build}
 say() { printf '%s\n' "$2" > "$house/$1"; }
 say core/a.h ''
 say core/leann.h ''
@@ -22,6 +22,8 @@ say core/list.def ''
 say core/l.c '#include "core/list.def"'
 say eval/g.c '#include <gsl/gsl_errno.h>'
 say cli/c.c '#include "eval/e.h"'
+say server/s.h ''
+say cli/s.c '#include "server/s.h"'
 say core/simd/k.c '#include <immintrin.h>'
 say tests/t.c '#include <hdf5.h>'
 say build/x.c '#include "nowhere.h"'
@@ -42,6 +44,7 @@ refuse core/x.c '"graphs/b.h"' 'from above'
 refuse core/simd/x.c '"methods/m.h"' 'from above'
 refuse graphs/x.h '"methods/m.h"' 'from above'
 refuse eval/x.c '"cli/c.c"' 'from above'
+refuse server/x.c '"cli/c.c"' 'from above'
 refuse quant/x.c '"graphs/b.h"' 'beside'
 refuse quant/x.c '"datasets/d.h"' 'beside'
 refuse methods/x.c '"datasets/d.h"' 'no HDF5'
@@ -50,6 +53,10 @@ refuse eval/x.c '<H5Tpublic.h>' 'one door'
 refuse methods/x.c '<gsl/gsl_rng.h>' 'one door'
 refuse cli/x.c '<jansson.h>' 'one door'
 refuse core/x.c '<libfyaml.h>' 'one door'
+refuse eval/x.c '<zmq.h>' 'one door'
+refuse cli/x.c '<microhttpd.h>' 'one door'
+refuse encoders/x.c '<utf8proc.h>' 'one door'
+refuse eval/x.c '<sqlite3.h>' 'one door'
 refuse quant/x.c '<cblas.h>' 'one door'
 refuse core/x.c '<nettle/sha2.h>' 'one door'
 refuse graphs/x.c '<immintrin.h>' 'one door'

@@ -211,6 +211,36 @@ static void every_bit_is_checked(void **state)
     leann_free(data);
 }
 
+static void mapped_first_and_checked_after(void **state) /* blocks are the second half's, all else the first's */
+{
+    (void)state;
+    uint8_t *data;
+    size_t bytes;
+    leann_reader *r;
+    write_small();
+    get(&data, &bytes);
+    data[64] ^= 1; /* of the manifest */
+    put(data, bytes);
+    assert_int_equal(leann_reader_map(ctx, path, &r), LEANN_OK);
+    assert_int_equal(leann_reader_find(r, "ids")->rows, 3);
+    assert_int_equal(leann_reader_check(ctx, r), LEANN_EFORMAT);
+    assert_non_null(strstr(leann_ctx_error(ctx), "section manifest, bytes 0 to 13"));
+    leann_ctx_clear(ctx);
+    leann_reader_free(r);
+    refused(data, bytes, "section manifest, bytes 0 to 13");
+    data[64] ^= 1;
+    put(data, bytes);
+    assert_int_equal(leann_reader_map(ctx, path, &r), LEANN_OK);
+    assert_int_equal(leann_reader_check(ctx, r), LEANN_OK);
+    leann_reader_free(r);
+    data[bytes - 1] ^= 1; /* of the directory */
+    put(data, bytes);
+    assert_int_equal(leann_reader_map(ctx, path, &r), LEANN_EFORMAT);
+    assert_null(r);
+    leann_ctx_clear(ctx);
+    leann_free(data);
+}
+
 static void damage_is_found_in_large_files(void **state) /* and the sentence says in which block of which section */
 {
     (void)state;
@@ -584,6 +614,7 @@ int main(void)
         cmocka_unit_test(other_things_than_files),        cmocka_unit_test(checksums),
         cmocka_unit_test(pieces_make_the_same_file),      cmocka_unit_test(pages_are_aligned_and_shared_out),
         cmocka_unit_test(false_shares_are_refused),       cmocka_unit_test(checked_pages_do_not_stay_resident),
+        cmocka_unit_test(mapped_first_and_checked_after),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

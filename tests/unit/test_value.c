@@ -40,6 +40,13 @@ static void test_round_trip(void **state)
     assert_int_equal(leann_value_type(leann_value_entry(v, 0, &key)), LEANN_V_LIST);
     assert_string_equal(key, "b"); /* as written, not sorted */
     assert_null(leann_value_entry(v, 2, &key));
+    void *at = NULL;
+    assert_int_equal(leann_value_count(leann_value_next(v, &at, &key)), 5);
+    assert_string_equal(key, "b");
+    assert_int_equal(leann_value_count(leann_value_next(v, &at, &key)), 2);
+    assert_string_equal(key, "a");
+    assert_null(leann_value_next(v, &at, &key));
+    assert_null(leann_value_next(leann_value_get(v, "b"), &at, &key)); /* no map */
     assert_int_equal(leann_value_count(leann_value_get(v, "b")), 5);
     assert_null(leann_value_get(v, "c"));
     leann_value *again = parsed(ctx, canonical);
