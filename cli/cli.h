@@ -92,6 +92,11 @@ void cli_note(const cli *c, const char *format, ...) __attribute__((format(print
 void cli_progress(const char *what, uint64_t done, uint64_t total);
 void cli_progress_clear(void); /* before printing something else */
 
+/* ---- of data sets: cmd_dataset.c ------------------------------------------------------------------------------------------ */
+
+leann_status cli_dataset_output(cli *c, const char *path);   /* wrong usage unless it ends in .hdf5 or .h5 */
+leann_status cli_dataset_describe(cli *c, const char *path); /* prints the line that ends each command which makes one */
+
 /* ---- for main.c ---------------------------------------------------------------------------------------------------------- */
 
 /* Parses argv after the command's words. 0; or an exit code + 1 when the program is to end (after --help, or wrong usage). */

@@ -1,4 +1,4 @@
-/* cmd_dataset.c – leann dataset list | info | convert | groundtruth | synth | fetch.
+/* cmd_dataset.c – leann dataset list | info | convert | groundtruth | synth | fetch (cmd_dataset_text.c: text).
  *
  * SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
@@ -176,7 +176,7 @@ const cli_command cli_dataset_info = {"dataset info",
 
 /* ---- convert, groundtruth ---------------------------------------------------------------------------------------------------- */
 
-static leann_status describe(cli *c, const char *path)
+leann_status cli_dataset_describe(cli *c, const char *path)
 {
     leann_dataset_info facts;
     leann_status status = leann_dataset_peek(c->ctx, path, &facts);
@@ -186,7 +186,7 @@ static leann_status describe(cli *c, const char *path)
     return status;
 }
 
-static leann_status out_path(cli *c, const char *path)
+leann_status cli_dataset_output(cli *c, const char *path)
 {
     size_t length = strlen(path);
     if ((length > 5 && !strcmp(path + length - 5, ".hdf5")) || (length > 3 && !strcmp(path + length - 3, ".h5"))) return LEANN_OK;
@@ -195,7 +195,7 @@ static leann_status out_path(cli *c, const char *path)
 
 static leann_status convert(cli *c)
 {
-    leann_status status = out_path(c, cli_word(c, 1));
+    leann_status status = cli_dataset_output(c, cli_word(c, 1));
     const char *word = cli_text(c, "distance");
     leann_convert_options options = {.queries = cli_text(c, "queries"),
                                      .split = (uint32_t)cli_int(c, "split"),
@@ -204,7 +204,7 @@ static leann_status convert(cli *c)
     if (status != LEANN_OK || (word && !space_of(c, word, &options.space, &status))) return status;
     if (options.queries && options.split) return cli_usage(c, "give --queries or --split, not both");
     status = leann_dataset_convert(c->ctx, cli_word(c, 0), cli_word(c, 1), options);
-    return status == LEANN_OK ? describe(c, cli_word(c, 1)) : status;
+    return status == LEANN_OK ? cli_dataset_describe(c, cli_word(c, 1)) : status;
 }
 
 static const cli_option convert_options[] = {
@@ -231,7 +231,7 @@ static leann_status groundtruth(cli *c)
     char path[1024];
     leann_status status = leann_dataset_find(c->ctx, cli_word(c, 0), path);
     if (status == LEANN_OK) status = leann_dataset_groundtruth(c->ctx, path);
-    return status == LEANN_OK ? describe(c, path) : status;
+    return status == LEANN_OK ? cli_dataset_describe(c, path) : status;
 }
 
 const cli_command cli_dataset_groundtruth = {
@@ -260,12 +260,12 @@ static leann_status synth(cli *c)
 {
     leann_synth_options options = {(uint32_t)cli_int(c, "n"), (uint32_t)cli_int(c, "dim"), (uint32_t)cli_int(c, "queries"), LEANN_L2};
     leann_synth_report report;
-    leann_status status = out_path(c, cli_word(c, 0));
+    leann_status status = cli_dataset_output(c, cli_word(c, 0));
     if (status != LEANN_OK || !space_of(c, cli_text(c, "distance"), &options.space, &status)) return status;
     if (!cli_given(c, "n") || !cli_given(c, "dim")) return cli_usage(c, "--n and --dim are needed");
     if ((status = leann_dataset_synth(c->ctx, cli_word(c, 0), options, &report)) != LEANN_OK) return status;
     say_how_hard(c, &report);
-    return describe(c, cli_word(c, 0));
+    return cli_dataset_describe(c, cli_word(c, 0));
 }
 
 static const cli_option synth_options[] = {{"n", CLI_INT, "N", "rows", NULL, 1, 2147483647.0},
@@ -288,7 +288,7 @@ static leann_status fetch(cli *c)
     leann_synth_report made;
     leann_status status = leann_dataset_fetch(c->ctx, cli_word(c, 0), path, &made);
     if (status == LEANN_OK && made.clusters) say_how_hard(c, &made);
-    return status == LEANN_OK ? describe(c, path) : status;
+    return status == LEANN_OK ? cli_dataset_describe(c, path) : status;
 }
 
 const cli_command cli_dataset_fetch = {"dataset fetch",

@@ -171,7 +171,7 @@ static leann_status run(cli *c)
     if (!status) status = leann_dataset_open(c->ctx, cli_word(c, 1), &data);
     if (!status) status = check_same_rows(c, index, data);
     if (!status && data->test.n == 0) status = leann_fail(c->ctx, LEANN_EINVAL, "%s has no queries (no rows in test)", cli_word(c, 1));
-    if (!status) status = leann_plan_new(c->ctx, index, cli_text(c, "query"), &data->train, &plan);
+    if (!status) status = leann_plan_over(c->ctx, index, cli_text(c, "query"), data, &plan);
     if (!status) {
         uint32_t wanted = (uint32_t)cli_int(c, "queries");
         a.n = wanted == 0 || wanted > data->test.n ? data->test.n : wanted;

@@ -593,7 +593,8 @@ static leann_status bind_source(leann_ctx *ctx, leann_plan *plan, const leann_ro
     return status;
 }
 
-leann_status leann_plan_new(leann_ctx *ctx, const leann_index *index, const char *query, const leann_rows *source, leann_plan **out)
+static leann_status new_plan(leann_ctx *ctx, const leann_index *index, const char *query, const leann_rows *source,
+                             const leann_dataset *data, leann_plan **out)
 {
     begin_call(ctx);
     *out = NULL;
@@ -607,6 +608,7 @@ leann_status leann_plan_new(leann_ctx *ctx, const leann_index *index, const char
         return LEANN_ENOMEM;
     }
     plan->index = index;
+    plan->data = data;
     plan->batch_from = index->type->search_batch ? index->type->batch_from : UINT32_MAX;
     status = read_query(ctx, index->type, value, &plan->params);
     if (!status && source) status = bind_source(ctx, plan, source);
@@ -617,6 +619,16 @@ leann_status leann_plan_new(leann_ctx *ctx, const leann_index *index, const char
     else
         *out = plan;
     return status;
+}
+
+leann_status leann_plan_new(leann_ctx *ctx, const leann_index *index, const char *query, const leann_rows *source, leann_plan **out)
+{
+    return new_plan(ctx, index, query, source, NULL, out);
+}
+
+leann_status leann_plan_over(leann_ctx *ctx, const leann_index *index, const char *query, const leann_dataset *data, leann_plan **out)
+{
+    return new_plan(ctx, index, query, &data->train, data, out);
 }
 
 void leann_plan_free(leann_plan *plan)

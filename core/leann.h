@@ -139,6 +139,34 @@ void leann_plan_free(leann_plan *plan);
 leann_status leann_search(const leann_plan *plan, leann_ctx *ctx, leann_rows queries, uint32_t k, uint32_t *ids, float *dist,
                           leann_work *work);
 
+/* ---- encoders ----------------------------------------------------------------------------------------------------- */
+
+typedef struct leann_encoder leann_encoder;
+
+/* Any bytes: what is no UTF-8 reads as U+FFFD, as Python's decode(errors="replace") has it. */
+typedef struct {
+    const char *bytes;
+    size_t n;
+} leann_text;
+typedef enum { LEANN_PASSAGE, LEANN_QUERY } leann_role; /* models may put a prefix before queries */
+
+/* Opens an encoder of text.
+ *   config  YAML or JSON text: a word or {word: {parameters}}, as {minilm: {precision: int8}}; `leann plugins encoder` lists them
+ *   errors  EINVAL a bad parameter; ENOTFOUND an unknown encoder, or no such model; EFORMAT config is no YAML, or the model is damaged;
+ *           EUNSUPPORTED a model of another kind; EIO; ENOMEM
+ *   threads an encoder is immutable: any number of contexts may use it at once */
+leann_status leann_encoder_new(leann_ctx *ctx, const char *config, leann_encoder **out);
+void leann_encoder_free(leann_encoder *encoder); /* NULL: nothing */
+uint32_t leann_encoder_dimension(const leann_encoder *encoder);
+/* sha256 of all that its vectors depend on, 64 hex digits; borrowed. Vectors of different identities are not to be mixed. */
+const char *leann_encoder_identity(const leann_encoder *encoder);
+
+/* The vectors of n texts.
+ *   shape   x (n, dimension) out
+ *   errors  EIO a server does not answer; ENOMEM; EINTR
+ *   threads uses ctx's workers; a text has the same bits alone, among others, and with any number of threads */
+leann_status leann_encode(const leann_encoder *encoder, leann_ctx *ctx, leann_role role, const leann_text *texts, uint32_t n, float *x);
+
 #ifdef __cplusplus
 }
 #endif

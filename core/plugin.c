@@ -14,6 +14,7 @@ enum {
     KIND_selector = LEANN_SELECTOR,
     KIND_graph = LEANN_GRAPH,
     KIND_quantizer = LEANN_QUANTIZER,
+    KIND_encoder = LEANN_ENCODER,
     KIND_fetcher = LEANN_FETCHER,
     KIND_method = LEANN_METHOD
 };
@@ -28,7 +29,7 @@ static const struct {
 };
 enum { LINES = sizeof registry / sizeof registry[0] };
 
-static const char *const kind_words[LEANN_KINDS] = {"selector", "graph", "quantizer", "fetcher", "method"};
+static const char *const kind_words[LEANN_KINDS] = {"selector", "graph", "quantizer", "encoder", "fetcher", "method"};
 
 const char *leann_kind_word(leann_kind kind)
 {
@@ -45,7 +46,8 @@ leann_status leann_kind_find(leann_ctx *ctx, const char *word, leann_kind *out)
         }
     const char *nearest = leann_nearest_word(word, kind_words, LEANN_KINDS);
     if (nearest) return leann_fail(ctx, LEANN_ENOTFOUND, "unknown kind '%.60s'; did you mean '%s'?", word, nearest);
-    return leann_fail(ctx, LEANN_ENOTFOUND, "unknown kind '%.60s'; there are selector, graph, quantizer, fetcher and method", word);
+    return leann_fail(ctx, LEANN_ENOTFOUND, "unknown kind '%.60s'; there are selector, graph, quantizer, encoder, fetcher and method",
+                      word);
 }
 
 const leann_plugin *leann_plugin_at(leann_kind kind, size_t i)

@@ -24,7 +24,7 @@ struct leann_plugin {
     size_t params_size;
 };
 
-typedef enum { LEANN_SELECTOR, LEANN_GRAPH, LEANN_QUANTIZER, LEANN_FETCHER, LEANN_METHOD, LEANN_KINDS } leann_kind;
+typedef enum { LEANN_SELECTOR, LEANN_GRAPH, LEANN_QUANTIZER, LEANN_ENCODER, LEANN_FETCHER, LEANN_METHOD, LEANN_KINDS } leann_kind;
 const char *leann_kind_word(leann_kind kind); /* "selector", "graph", … */
 leann_status leann_kind_find(leann_ctx *ctx, const char *word, leann_kind *out);
 /* All of a kind, in registry order. */
@@ -35,6 +35,7 @@ const leann_plugin *leann_plugin_find(leann_ctx *ctx, leann_kind kind, const cha
 
 /* ---- the data a build sees ------------------------------------------------------------------------------------------ */
 
+typedef struct leann_passages leann_passages; /* below, with the encoders */
 typedef struct leann_dataset leann_dataset;
 struct leann_dataset {
     const char *name;          /* "" when built from bare rows */
@@ -47,6 +48,8 @@ struct leann_dataset {
     /* Labels of the train rows by the name of an HDF5 dataset, made 0 … *count - 1 in order of first appearance; owned by the data
      * set. NULL member: there are none. */
     leann_status (*labels)(const leann_dataset *self, leann_ctx *ctx, const char *name, const uint32_t **label, uint32_t *count);
+    /* The texts that the train rows came of; owned by the data set. NULL member: there are none; ENOTFOUND: there are none in its file. */
+    leann_status (*passages)(const leann_dataset *self, leann_ctx *ctx, const leann_passages **out);
     void *owner;
 };
 
@@ -173,6 +176,39 @@ struct leann_quantizer_type {
     uint32_t (*training_rows)(uint64_t n, uint32_t d, const void *params); /* how many sample rows train wants */
 };
 
+/* ---- encoders ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct leann_encoder_type leann_encoder_type;
+struct leann_encoder { /* immutable; the type's own struct begins with this */
+    const leann_encoder_type *type;
+    uint32_t d, best_batch;
+    uint32_t max_tokens; /* of a text with the marks at its ends: what is beyond is cut off */
+    leann_space space;   /* angular where its vectors are unit vectors */
+    char identity[65];   /* sha256 of all that its vectors depend on, hex: weights, tokenizer, pooling, prefix, lengths, precision */
+};
+struct leann_encoder_type {
+    leann_plugin common;
+    leann_status (*open)(leann_ctx *ctx, const void *params, leann_encoder **out);
+    /* x (n, d) out. A text has the same bits alone, among others, and with any number of threads. In parallel. */
+    leann_status (*encode)(const leann_encoder *self, leann_ctx *ctx, leann_role role, const leann_text *texts, uint32_t n, float *x);
+    /* Tokens (n) out of each text, without the marks at its ends and without a limit; the count of a text is the sum of those of its
+     * parts where it is cut at white space. */
+    leann_status (*count)(const leann_encoder *self, leann_ctx *ctx, const leann_text *texts, uint32_t n, uint32_t *tokens);
+    void (*free)(leann_encoder *self);
+};
+/* leann_encoder_new, the choice made: it is only read. */
+leann_status leann_encoder_open(leann_ctx *ctx, leann_choice encoder, leann_encoder **out);
+
+/* Texts by id, for who makes vectors of them again. */
+struct leann_passages {
+    uint32_t n;
+    const char *encoder;  /* what made their vectors, {WORD: {…}} as JSON */
+    const char *identity; /* and its identity */
+    /* text (n) out, in ctx's scratch or for as long as the passages live.
+     *   errors  EINVAL an id >= n; EIO a file that one refers to has changed, ENOTFOUND it is gone: says which */
+    leann_status (*read)(const leann_passages *self, leann_ctx *ctx, const uint32_t *ids, uint32_t n, leann_text *text);
+};
+
 /* ---- fetchers ------------------------------------------------------------------------------------------------------------- */
 
 typedef struct leann_fetcher leann_fetcher;
@@ -183,7 +219,8 @@ struct leann_fetcher {
 };
 struct leann_fetcher_type {
     leann_plugin common;
-    leann_status (*open)(leann_ctx *ctx, const leann_rows *source, const void *params, leann_fetcher **out);
+    /* data: the set that the source rows are the train rows of, NULL where that is not known; both outlive the fetcher. */
+    leann_status (*open)(leann_ctx *ctx, const leann_rows *source, const leann_dataset *data, const void *params, leann_fetcher **out);
     /* Asks for n vectors; collect waits for them until deadline_ns (leann_now_ns; 0: for ever). out: (n, d) F32 rows in the order
      * asked, in ctx's scratch. A fetcher is immutable and shared; what a ticket needs lives in ctx. Counts fetches and recomputes. */
     leann_status (*submit)(const leann_fetcher *self, leann_ctx *ctx, const uint32_t *ids, uint32_t n, uint64_t *ticket);
@@ -239,12 +276,13 @@ struct leann_index { /* frozen; the method's own struct begins with this */
 };
 struct leann_plan { /* immutable; the method's own struct begins with this */
     const leann_index *index;
-    void *params;             /* the query parameters, owned */
-    const leann_rows *source; /* NULL: none given; angular: unit rows */
-    leann_fetcher *fetcher;   /* opened by the method's plan, NULL when it needs none; the wrapper frees it */
-    leann_rows source_rows;   /* what source points to */
-    float *source_unit;       /* the wrapper's */
-    uint32_t batch_from;      /* queries that search_batch takes at least; UINT32_MAX: all go to search. The method's plan may raise it */
+    void *params;              /* the query parameters, owned */
+    const leann_rows *source;  /* NULL: none given; angular: unit rows */
+    const leann_dataset *data; /* what source are the train rows of, where that is known */
+    leann_fetcher *fetcher;    /* opened by the method's plan, NULL when it needs none; the wrapper frees it */
+    leann_rows source_rows;    /* what source points to */
+    float *source_unit;        /* the wrapper's */
+    uint32_t batch_from;       /* queries that search_batch takes at least; UINT32_MAX: all go to search. The method's plan may raise it */
 };
 
 /* What measures may look at. NULL or 0 where the method has no such thing. */
@@ -281,6 +319,9 @@ struct leann_method_type {
     leann_status (*check)(leann_ctx *ctx, uint64_t n, uint32_t d, leann_space space, const void *params); /* before a build; may be NULL */
     void (*predict)(uint64_t n, uint32_t d, leann_dtype type, leann_space space, uint64_t seed, const void *params, leann_ledger *ledger);
 };
+
+/* leann_plan_new with the train rows of a data set for source: its passages come with them. */
+leann_status leann_plan_over(leann_ctx *ctx, const leann_index *index, const char *query, const leann_dataset *data, leann_plan **out);
 
 /* config: {method: WORD, build: {…}} as a value. stages NULL: none. This is what leann_index_build and the sweeps both call. */
 leann_status leann_method_build(leann_ctx *ctx, const leann_dataset *data, const leann_value *config, leann_stages *stages,

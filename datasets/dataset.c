@@ -31,6 +31,7 @@ typedef struct {
     leann_dataset_sums sums;
     leann_spill train, test; /* copies; empty where the stored rows are used */
     labels *labels;
+    leann_passages *passages; /* NULL until they are asked for */
     pthread_mutex_t lock;
 } owned;
 
@@ -197,6 +198,18 @@ static leann_status labels_of(const leann_dataset *self, leann_ctx *ctx, const c
     return status;
 }
 
+/* ---- passages ---------------------------------------------------------------------------------------------------------------- */
+
+static leann_status passages_of(const leann_dataset *self, leann_ctx *ctx, const leann_passages **out)
+{
+    owned *o = self->owner;
+    pthread_mutex_lock(&o->lock);
+    leann_status status = o->passages ? LEANN_OK : leann_passages_open(ctx, &o->raw, &o->passages);
+    *out = o->passages;
+    pthread_mutex_unlock(&o->lock);
+    return status;
+}
+
 /* ---- open --------------------------------------------------------------------------------------------------------------------- */
 
 leann_status leann_dataset_open(leann_ctx *ctx, const char *name_or_path, leann_dataset **out)
@@ -225,6 +238,7 @@ leann_status leann_dataset_open(leann_ctx *ctx, const char *name_or_path, leann_
                               .neighbors = raw->neighbors,
                               .gt_k = raw->gt_k,
                               .labels = labels_of,
+                              .passages = passages_of,
                               .owner = o};
     if ((status = ready(ctx, &o->data.train, path, &o->train)) != LEANN_OK) goto done;
     status = ready(ctx, &o->data.test, path, &o->test);
@@ -252,6 +266,7 @@ void leann_dataset_free(leann_dataset *data)
         leann_free(l->label);
         leann_free(l);
     }
+    leann_passages_free(o->passages);
     leann_spill_free(&o->train);
     leann_spill_free(&o->test);
     leann_raw_close(&o->raw);

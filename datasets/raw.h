@@ -28,6 +28,9 @@ leann_status leann_raw_open(leann_ctx *ctx, const char *path, bool rows, const c
 /* The same without the neighbours, wrong as they may be: for who computes them anew. */
 leann_status leann_raw_open_rows(leann_ctx *ctx, const char *path, const char *spill_near, leann_raw *out);
 void leann_raw_close(leann_raw *raw);
+/* The passages of the train rows (see leann_dataset.passages; text_passages.c); raw must outlive them. */
+leann_status leann_passages_open(leann_ctx *ctx, const leann_raw *raw, leann_passages **out);
+void leann_passages_free(leann_passages *self);
 /* Labels of the train rows (see leann_dataset.labels); *label on the heap. */
 leann_status leann_raw_labels(leann_ctx *ctx, const leann_raw *raw, const char *name, uint32_t **label, uint32_t *count);
 

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE /* O_TMPFILE, mkostemp */
 #include "datasets/spill.h"
 #include "core/container.h"
+#include "core/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -61,13 +62,6 @@ uint64_t leann_spill_from(void)
 }
 
 /* ---- where ---------------------------------------------------------------------------------------------------------------- */
-
-char *leann_cache_folder(leann_ctx *ctx)
-{
-    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (cache && cache[0] == '/') return leann_format(ctx, "%s/leann", cache);
-    return home && home[0] == '/' ? leann_format(ctx, "%s/.cache/leann", home) : NULL;
-}
 
 char *leann_spill_folder(leann_ctx *ctx)
 {

@@ -25,7 +25,5 @@ void leann_spill_free(leann_spill *spill);
 char *leann_spill_folder(leann_ctx *ctx);
 /* A file without a name in a folder: its descriptor, or -1 with EIO. */
 int leann_spill_file(leann_ctx *ctx, const char *folder);
-/* $XDG_CACHE_HOME/leann or ~/.cache/leann, heap; NULL, without an error, where there is neither. */
-char *leann_cache_folder(leann_ctx *ctx);
 
 #endif

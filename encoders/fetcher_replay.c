@@ -22,8 +22,10 @@ typedef struct {
     leann_rows source;
 } replay;
 
-static leann_status replay_open(leann_ctx *ctx, const leann_rows *source, const void *params, leann_fetcher **out)
+static leann_status replay_open(leann_ctx *ctx, const leann_rows *source, const leann_dataset *data, const void *params,
+                                leann_fetcher **out)
 {
+    (void)data;
     const replay_params *p = params;
     replay *self = leann_alloc(ctx, 1, sizeof *self);
     if (!self) return leann_ctx_status(ctx);

@@ -173,7 +173,7 @@ leann_status leann_point_plan(leann_ctx *ctx, const leann_job *job, const leann_
     leann_value *query = leann_value_copy(point->query);
     if (chosen) leann_value_set(query, point->grid_name, leann_value_copy(chosen));
     char *text = leann_value_json(query, true, 0);
-    leann_status s = text ? leann_plan_new(ctx, index, text, &job->data->train, out) : leann_fail(ctx, LEANN_ENOMEM, "out of memory");
+    leann_status s = text ? leann_plan_over(ctx, index, text, job->data, out) : leann_fail(ctx, LEANN_ENOMEM, "out of memory");
     leann_free(text);
     leann_value_free(query);
     return s;

@@ -16,7 +16,7 @@ leann_status leann_rerank_plan(leann_ctx *ctx, leann_plan *plan, leann_choice fe
                           "rerank is %u, but the plan was given no source rows to fetch exact vectors from; rerank: 0 "
                           "answers from the codes alone",
                           rerank);
-    return leann_fetcher_of(fetcher)->open(ctx, plan->source, fetcher.params, &plan->fetcher);
+    return leann_fetcher_of(fetcher)->open(ctx, plan->source, plan->data, fetcher.params, &plan->fetcher);
 }
 
 static leann_status fetch_keys(leann_ctx *ctx, const leann_fetcher *fetcher, leann_space space, const float *q, leann_hit *hit, uint32_t n)

@@ -23,6 +23,10 @@ class Work(c.Structure):
     _fields_ += [("stage_ns", c.c_uint64 * 3)]
 
 
+class Text(c.Structure):
+    _fields_ = [("bytes", c.c_char_p), ("n", c.c_size_t)]
+
+
 class LeannError(Exception):
     pass
 
@@ -55,6 +59,11 @@ def load(path):
         ("leann_index_config", text, (pointer,)),
         ("leann_plan_new", c.c_int, (pointer, pointer, text, c.POINTER(RowsStruct), out)),
         ("leann_plan_free", None, (pointer,)),
+        ("leann_encoder_new", c.c_int, (pointer, text, out)),
+        ("leann_encoder_free", None, (pointer,)),
+        ("leann_encoder_dimension", c.c_uint32, (pointer,)),
+        ("leann_encoder_identity", text, (pointer,)),
+        ("leann_encode", c.c_int, (pointer, pointer, c.c_int, c.POINTER(Text), c.c_uint32, c.c_void_p)),
         ("leann_search", c.c_int, (pointer, pointer, RowsStruct, c.c_uint32, c.c_void_p, c.c_void_p, c.c_void_p)),
     ):
         function = getattr(lib, name)
@@ -143,3 +152,18 @@ class Leann:
         self.drop()
         self.lib.leann_ctx_free(self.ctx)
         self.ctx = None
+
+
+class Encoder:
+    """An encoder of text with one context: `leann plugins encoder` lists the words and parameters of a configuration."""
+
+    def __init__(self, library, config, threads=1):
+        self.leann = Leann(library, threads=threads)
+        lib = self.leann.lib
+        self.encoder = self.leann.take(lib.leann_encoder_new, json.dumps(config).encode())
+        self.dimension, self.identity = lib.leann_encoder_dimension(self.encoder), lib.leann_encoder_identity(self.encoder).decode()
+
+    def encode_into(self, texts, x, query=False):
+        """texts: bytes each; x: address of the caller's array (len(texts), dimension) f32."""
+        some = (Text * len(texts))(*((text, len(text)) for text in texts))
+        self.leann.check(self.leann.lib.leann_encode(self.encoder, self.leann.ctx, int(query), some, len(texts), x))

@@ -350,7 +350,13 @@ static void fetch_from(leann_rows source)
         float wanted[4 * D];
         uint64_t ticket[2];
         leann_rows out;
-        assert_int_equal(type->open(ctx, &source, choice.params, &f), LEANN_OK);
+        leann_status opened = type->open(ctx, &source, NULL, choice.params, &f);
+        if (opened == LEANN_EUNSUPPORTED && strlen(leann_ctx_error(ctx)) > 10) { /* it needs more of a data set than rows */
+            leann_choice_free(choice);
+            leann_ctx_free(ctx);
+            continue;
+        }
+        assert_int_equal(opened, LEANN_OK);
         assert_true(f->type == type && f->n == source.n && f->d == source.d);
         size_t mark = leann_scratch_mark(ctx);
         for (int b = 0; b < 2; b++) assert_int_equal(type->submit(f, ctx, ids[b], 4, &ticket[b]), LEANN_OK);

@@ -1,0 +1,167 @@
+#!/usr/bin/env bash
+# test_dataset_text.sh – leann dataset text from the outside, with a small model made here: what it says, broken off and gone on with, full
+# disks, and vectors recomputed from its passages by a search.
+# SPDX-License-Identifier: MIT
+set -u
+leann=${LEANN_BIN:?}
+case $leann in /*) ;; *) leann=$PWD/$leann ;; esac
+tmp=$(mktemp -d)
+trap 'chmod -R u+w "$tmp"; rm -rf "$tmp"' EXIT
+export XDG_CACHE_HOME=$tmp/cache LC_ALL=C
+cd "$tmp" || exit 1
+failures=0
+say() { echo "FAILED: $*"; failures=$((failures + 1)); }
+# expect CODE WORDS COMMAND…: the exit code, and words in what it prints
+expect() {
+    local code=$1 words=$2 got
+    shift 2
+    "$@" >out 2>&1
+    got=$?
+    [ "$got" = "$code" ] || say "exit $got, not $code: $* -> $(tail -2 out)"
+    grep -qF -- "$words" out || say "no \"$words\" in: $* -> $(tail -3 out)"
+}
+
+# ---- a model of one layer of 64 with random weights (BF16 between 0.03 and 0.1, of either sign), whose tokens are letters and digits
+mkdir -p tiny/1_Pooling
+cat >tiny/config.json <<'END'
+{"model_type": "bert", "hidden_act": "gelu", "vocab_size": 76, "hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2,
+ "intermediate_size": 64, "max_position_embeddings": 64, "type_vocab_size": 2, "layer_norm_eps": 1e-12}
+END
+letters=$(printf '%s ' {a..z} {0..9})
+{
+    printf '[%s]\n' PAD UNK CLS SEP
+    for l in $letters; do printf '%s\n##%s\n' "$l" "$l"; done
+} >tiny/vocab.txt
+cat >tiny/modules.json <<'END'
+[{"path": "", "type": "a.Transformer"}, {"path": "1_Pooling", "type": "a.Pooling"}, {"path": "2_Normalize", "type": "a.Normalize"}]
+END
+echo '{"pooling_mode_mean_tokens": true}' >tiny/1_Pooling/config.json
+head='{' at=0
+tensor() { # NAME ROWS [COLUMNS]
+    local bytes=$(($2 * ${3:-1} * 2))
+    head+="\"$1\":{\"dtype\":\"BF16\",\"shape\":[$2${3:+,$3}],\"data_offsets\":[$at,$((at + bytes))]},"
+    at=$((at + bytes))
+}
+pair() { tensor "$1.weight" "$2" ${3:+"$3"} && tensor "$1.bias" "$2"; }
+tensor embeddings.word_embeddings.weight 76 64
+tensor embeddings.position_embeddings.weight 64 64
+tensor embeddings.token_type_embeddings.weight 2 64
+pair embeddings.LayerNorm 64
+for part in attention.self.query attention.self.key attention.self.value attention.output.dense intermediate.dense output.dense; do
+    pair encoder.layer.0.$part 64 64
+done
+pair encoder.layer.0.attention.output.LayerNorm 64
+pair encoder.layer.0.output.LayerNorm 64
+head=${head%,}'}'
+n=${#head}
+{
+    printf "\\$(printf %o $((n & 255)))\\$(printf %o $((n >> 8)))\0\0\0\0\0\0%s" "$head"
+    awk -v n=$((at / 2)) 'BEGIN { srand(1); for (i = 0; i < n; i++) printf "%c%c", 33 + int(rand() * 90), rand() < 0.5 ? 61 : 189 }'
+} >tiny/model.safetensors
+
+# ---- texts: paragraphs of 55 letters, and code
+mkdir -p in/code in/build
+paragraphs() { # HOW MANY
+    awk -v n="$1" 'BEGIN { srand(2); for (i = 0; i < n; i++) { line = ""
+        for (w = 0; w < 11; w++) { for (l = 0; l < 5; l++) line = line sprintf("%c", 97 + int(rand() * 26)); line = line " " }
+        print line "\n" } }'
+}
+paragraphs 2000 >in/prose.txt
+paragraphs 12000 >long.txt
+for i in 1 2 3 4 5 6 7 8; do printf 'int f%s(int x)\n{\n    return x + %s;\n}\n' "$i" "$i" >in/code/$i.c; done
+cp in/code/1.c in/code/again.c
+echo '*.tmp' >in/.gitignore
+echo 'build/' >>in/.gitignore
+echo x >in/a.tmp
+echo x >in/build/b.txt
+printf 'a\0b' >in/binary
+ln -s prose.txt in/link
+make_set() { "$leann" dataset text in --model tiny --threads 1 "$@"; }
+
+# ---- usage
+expect 2 "--output is needed" "$leann" dataset text in
+expect 2 "must end in .hdf5" "$leann" dataset text in --output x.npy
+expect 2 "give --queries or --split, not both" "$leann" dataset text in --output x.hdf5 --queries q --split 3
+expect 1 "unknown encoder 'minilmm'; did you mean 'minilm'?" "$leann" dataset text in --output x.hdf5 --encoder minilmm
+expect 1 "leann model fetch" "$leann" dataset text in --output x.hdf5
+expect 1 "binary: left out, it is binary" "$leann" dataset text in/binary --output x.hdf5 --model tiny
+expect 1 "no file or folder none" "$leann" dataset text none --output x.hdf5 --model tiny
+expect 1 "chunks of 63 tokens; the encoder takes at most 62" make_set --output x.hdf5 --chunk-tokens 63
+expect 0 "above --max-file-mb" "$leann" dataset text --help
+
+# ---- a plan alone, then the set
+expect 0 "left out: 2 ignored, 1 binary, 1 link" make_set --output x.hdf5 --dry-run
+grep -qF "11 files" out || say "not 11 files: $(cat out)"
+grep -qF "1 repeats left out" out || say "the repeat is not seen: $(cat out)"
+grep -qE "encoder minilm: 64 chunks in .* so about .* for the rest" out || say "no estimate: $(cat out)"
+grep -qF "no queries" out || say "no word on queries: $(cat out)"
+[ -e x.hdf5 ] || [ -e x.hdf5.partial ] && say "--dry-run has written"
+head -c 5 in/prose.txt >queries.txt
+printf '\n{"not": "json"}\nint f3\n' >>queries.txt
+expect 0 "64 f32, angular, 3 queries with 100 neighbours each" make_set --output x.hdf5 --queries queries.txt
+[ -e x.hdf5.partial ] && say "x.hdf5.partial is left behind"
+expect 0 "angular" "$leann" dataset info ./x.hdf5
+expect 0 "y.hdf5: 2009 x 64" "$leann" dataset text in --model tiny --threads 2 --output y.hdf5 --queries queries.txt --quiet
+cmp x.hdf5 y.hdf5 || say "two threads give other bytes"
+expect 0 '"binary": 1' make_set --output y.hdf5 --split 20 --json --quiet
+expect 0 "queries    20, 100 neighbours" "$leann" dataset info ./y.hdf5
+
+# ---- killed, and stopped by Ctrl-C: the next run goes on, to the same bytes
+slow=(dataset text long.txt --model tiny --threads 1 --encoder '{minilm: {batch: 1}}' --queries queries.txt --output z.hdf5)
+expect 0 "z.hdf5: 12000 x 64" "$leann" "${slow[@]}"
+mv z.hdf5 unbroken.hdf5
+for signal in KILL INT; do
+    "$leann" "${slow[@]}" >out 2>&1 &
+    pid=$!
+    for _ in $(seq 2000); do
+        [ -e z.hdf5.partial ] && [ "$(stat -c %s z.hdf5.partial)" -gt 20000 ] && break
+        sleep 0.01
+    done
+    kill -$signal $pid
+    wait $pid
+    [ -e z.hdf5 ] && say "z.hdf5 is there after a SIG$signal"
+    [ $signal = KILL ] || grep -qF "the same command goes on there" out || say "no word of what is kept: $(cat out)"
+    expect 0 "vectors kept of an interrupted run" "$leann" "${slow[@]}"
+    cmp z.hdf5 unbroken.hdf5 || say "a set that was broken off by SIG$signal has other bytes"
+    rm z.hdf5
+done
+left=$(find . -name '.z.hdf5.*')
+[ -z "$left" ] || say "left behind: $left"
+# A full disk, as a limit on the size of files.
+expect 1 "cannot write" bash -c "trap '' XFSZ; ulimit -f 400; exec '$leann' dataset text in --model tiny --output full.hdf5"
+[ -e full.hdf5 ] && say "full.hdf5 is there"
+
+# ---- what it is for: codes alone, the best recomputed from text; the same answers as from the vectors themselves
+expect 0 "as predicted" "$leann" build ./x.hdf5 x.leann --config '{method: codes, build: {quantizer: {pq: {sub_vectors: 8}}}}'
+ids() { sed -n '/^[0-9]*: /s/ ([^)]*)//gp' out; }
+expect 0 "20.0 recomputes" "$leann" search x.leann ./x.hdf5 --query '{rerank: 20}' --answers
+wanted=$(ids)
+expect 0 "20.0 recomputes, 1.0 encoder_calls" "$leann" search x.leann ./x.hdf5 --query '{rerank: 20, fetcher: passages}' --answers
+[ -n "$wanted" ] && [ "$(ids)" = "$wanted" ] || say "other answers from text: $(ids) but $wanted"
+expect 1 "is not the one that made the data set: its identity is" \
+    "$leann" search x.leann ./x.hdf5 --query "{rerank: 20, fetcher: {passages: {encoder: {minilm: {model: $tmp/tiny, precision: int8}}}}}"
+expect 0 "64 f32" "$leann" dataset synth plain.hdf5 --n 300 --dim 64 --queries 5 --quiet
+expect 0 "as predicted" "$leann" build ./plain.hdf5 plain.leann --config '{method: codes, build: {quantizer: {pq: {sub_vectors: 8}}}}'
+expect 1 "has no passages: it was not made by" "$leann" search plain.leann ./plain.hdf5 --query '{rerank: 5, fetcher: passages}'
+strata='{method: anchor, build: {selector: {stratified-kmeans: {group_by: language}}}}'
+expect 0 "as predicted" "$leann" build ./x.hdf5 a.leann --config "$strata"
+# A set that refers to its files.
+expect 0 "3 queries" make_set --output r.hdf5 --queries queries.txt --no-text
+[ "$(stat -c %s r.hdf5)" -lt "$(stat -c %s x.hdf5)" ] || say "a set without text is not smaller"
+expect 0 "20.0 recomputes" "$leann" search x.leann ./r.hdf5 --query '{rerank: 20, fetcher: passages}' --answers
+[ "$(ids)" = "$wanted" ] || say "other answers from the files"
+sed -i 's/^\(.\)/\1z/' in/prose.txt
+expect 1 "in/prose.txt has changed since ./r.hdf5 was made of it" "$leann" search x.leann ./r.hdf5 --query '{rerank: 20, fetcher: passages}'
+expect 0 "20.0 recomputes" "$leann" search x.leann ./x.hdf5 --query '{rerank: 20, fetcher: passages}' --answers
+
+# ---- large files: left out with a word, unless named
+mkdir large
+head -c 70000000 /dev/zero | tr '\0' '\n' >large/big.txt
+echo word >>large/big.txt
+echo other >large/small.txt
+expect 0 "large/big.txt: left out, 70.0 MB is above --max-file-mb 64" "$leann" dataset text large --model tiny --output l.hdf5 --dry-run
+grep -qF "1 files" out || say "not one file: $(cat out)"
+expect 0 "2 files (70.0 MB): 2 chunks" "$leann" dataset text large/big.txt large/small.txt --model tiny --output l.hdf5 --dry-run
+
+[ "$failures" = 0 ] && echo "leann dataset text: all well"
+exit "$((failures > 0))"
