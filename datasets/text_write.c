@@ -1,10 +1,9 @@
 /* text_write.c – the passages of a set of texts into the HDF5 file that has its rows; a child process calls libhdf5.
  *
  * SPDX-License-Identifier: MIT */
-#include "datasets/guard.h"
+#include "datasets/h5.h"
 #include "datasets/text_inside.h"
 
-#include <hdf5.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,30 +19,6 @@ typedef struct {
 } job;
 
 /* ---- small things -------------------------------------------------------------------------------------------------------- */
-
-static bool put_text(hid_t file, const char *name, const char *text)
-{
-    hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
-    H5Tset_size(type, H5T_VARIABLE);
-    H5Tset_cset(type, H5T_CSET_UTF8);
-    hid_t attribute = H5Acreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-    bool done = attribute >= 0 && H5Awrite(attribute, type, &text) >= 0;
-    if (attribute >= 0) H5Aclose(attribute);
-    H5Sclose(space);
-    H5Tclose(type);
-    return done;
-}
-
-static bool put_int(hid_t file, const char *name, uint64_t number)
-{
-    int64_t value = (int64_t)number;
-    hid_t space = H5Screate(H5S_SCALAR);
-    hid_t attribute = H5Acreate2(file, name, H5T_STD_I64LE, space, H5P_DEFAULT, H5P_DEFAULT);
-    bool done = attribute >= 0 && H5Awrite(attribute, H5T_NATIVE_INT64, &value) >= 0;
-    if (attribute >= 0) H5Aclose(attribute);
-    H5Sclose(space);
-    return done;
-}
 
 /* An array in one piece, made and not yet filled. */
 static hid_t make_array(hid_t at, const char *name, hid_t type, uint64_t rows, uint64_t cols)
@@ -250,11 +225,11 @@ static bool put_relevance(const job *j)
 static bool put_attributes(const job *j)
 {
     const leann_text_set *s = j->set;
-    return put_int(j->file, "leann_text", LEANN_TEXT_REVISION) && put_text(j->file, "encoder", s->options.encoder) &&
-           put_text(j->file, "encoder_identity", s->encoder->identity) &&
-           (!s->options.no_text || put_text(j->file, "text_root", j->root)) &&
-           put_int(j->file, "chunk_tokens", s->options.chunk_tokens ? s->options.chunk_tokens : s->encoder->max_tokens - 2) &&
-           put_int(j->file, "repeats", s->plan.repeats);
+    return leann_h5_put_int(j->file, "leann_text", LEANN_TEXT_REVISION) && leann_h5_put_text(j->file, "encoder", s->options.encoder) &&
+           leann_h5_put_text(j->file, "encoder_identity", s->encoder->identity) &&
+           (!s->options.no_text || leann_h5_put_text(j->file, "text_root", j->root)) &&
+           leann_h5_put_int(j->file, "chunk_tokens", s->options.chunk_tokens ? s->options.chunk_tokens : s->encoder->max_tokens - 2) &&
+           leann_h5_put_int(j->file, "repeats", (int64_t)s->plan.repeats);
 }
 
 static leann_status write_all(leann_guard *g, void *arg)

@@ -7,12 +7,11 @@
 #define _GNU_SOURCE
 #include "datasets/write.h"
 #include "core/product.h"
-#include "datasets/guard.h"
+#include "datasets/h5.h"
 #include "datasets/raw.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <hdf5.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,29 +60,6 @@ static uint64_t row_bytes(const leann_layout *l, leann_target part)
 
 /* ---- the child: an empty file of the right shape ---------------------------------------------------------------------------- */
 
-static bool put_text(hid_t file, const char *name, const char *text)
-{
-    hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
-    H5Tset_size(type, H5T_VARIABLE);
-    H5Tset_cset(type, H5T_CSET_UTF8);
-    hid_t attribute = H5Acreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-    bool done = attribute >= 0 && H5Awrite(attribute, type, &text) >= 0;
-    if (attribute >= 0) H5Aclose(attribute);
-    H5Sclose(space);
-    H5Tclose(type);
-    return done;
-}
-
-static bool put_int(hid_t file, const char *name, int64_t number)
-{
-    hid_t space = H5Screate(H5S_SCALAR);
-    hid_t attribute = H5Acreate2(file, name, H5T_STD_I64LE, space, H5P_DEFAULT, H5P_DEFAULT);
-    bool done = attribute >= 0 && H5Awrite(attribute, H5T_NATIVE_INT64, &number) >= 0;
-    if (attribute >= 0) H5Aclose(attribute);
-    H5Sclose(space);
-    return done;
-}
-
 static hid_t file_type(const leann_layout *l, leann_target part)
 {
     leann_dtype type = part_type(l, part);
@@ -117,9 +93,9 @@ static leann_status lay_out(leann_guard *g, void *arg)
     hid_t create = H5Pcreate(H5P_FILE_CREATE);
     H5Pset_obj_track_times(create, false);
     hid_t file = H5Fcreate(p->temporary, H5F_ACC_TRUNC, create, access);
-    bool done = file >= 0 && put_text(file, "distance", leann_space_word(l->space)) && put_text(file, "type", "dense") &&
-                put_int(file, "dimension", l->d) && put_text(file, "point_type", "float") &&
-                (l->space != LEANN_IP || put_text(file, "leann_distance", "ip"));
+    bool done = file >= 0 && leann_h5_put_text(file, "distance", leann_space_word(l->space)) && leann_h5_put_text(file, "type", "dense") &&
+                leann_h5_put_int(file, "dimension", l->d) && leann_h5_put_text(file, "point_type", "float") &&
+                (l->space != LEANN_IP || leann_h5_put_text(file, "leann_distance", "ip"));
     for (int i = 0; done && i < LEANN_TO_PARTS; i++) {
         leann_target part = (leann_target)i;
         if (!part_rows(l, part) || !part_cols(l, part)) continue;

@@ -1,12 +1,12 @@
 /* fetcher_passages.c – exact vectors made again from the texts of the data set, by the encoder that made them at first.
  *
  * The encoder is the one that the set names, unless another is chosen; one of another identity is refused, since its vectors would be
- * others. Rows lie in the context's scratch; the ticket is their address, so one context may have several under way. What is asked for is
+ * others. What is asked for is
  * made in submit, in one call of the encoder.
  *
  * Source: Wang et al. 2025 (LEANN, arXiv 2506.08276), recomputation of embeddings.
  * SPDX-License-Identifier: MIT */
-#include "core/plugin.h"
+#include "encoders/fetched.h"
 
 #include <string.h>
 
@@ -85,38 +85,18 @@ static leann_status passages_open(leann_ctx *ctx, const leann_rows *source, cons
     return LEANN_OK;
 }
 
-typedef struct {
-    uint32_t n;
-    float *x;
-} pending;
-
 static leann_status passages_submit(const leann_fetcher *common, leann_ctx *ctx, const uint32_t *ids, uint32_t n, uint64_t *ticket)
 {
     const fetcher *self = (const fetcher *)(const void *)common;
-    pending *p = leann_scratch(ctx, sizeof *p);
-    float *x = leann_scratch(ctx, (size_t)n * common->d * sizeof *x);
+    leann_fetched *f = leann_fetched_new(ctx, n, common->d);
     size_t mark = leann_scratch_mark(ctx);
     leann_text *text = leann_scratch(ctx, n * sizeof *text);
-    if (!p || !x || !text) return leann_ctx_status(ctx);
+    if (!f || !text) return leann_ctx_status(ctx);
     leann_status status = self->passages->read(self->passages, ctx, ids, n, text);
-    if (status == LEANN_OK) status = self->encoder->type->encode(self->encoder, ctx, LEANN_PASSAGE, text, n, x);
+    if (status == LEANN_OK) status = self->encoder->type->encode(self->encoder, ctx, LEANN_PASSAGE, text, n, f->x);
     leann_scratch_reset(ctx, mark);
-    if (status != LEANN_OK) return status;
-    *p = (pending){n, x};
-    leann_work *work = leann_ctx_work(ctx);
-    work->fetches += n;
-    work->recomputes += n;
-    work->encoder_calls += 1;
-    *ticket = (uintptr_t)p;
-    return LEANN_OK;
-}
-
-static leann_status passages_collect(const leann_fetcher *common, leann_ctx *ctx, uint64_t ticket, int64_t deadline_ns, leann_rows *out)
-{
-    (void)ctx, (void)deadline_ns; /* the work is done */
-    const pending *p = (const pending *)(uintptr_t)ticket;
-    *out = (leann_rows){p->x, common->d * sizeof(float), p->n, common->d, LEANN_F32, LEANN_L2};
-    return LEANN_OK;
+    if (status == LEANN_OK) *ticket = leann_fetched_done(ctx, f);
+    return status;
 }
 
 const leann_fetcher_type leann_fetcher_passages = {
@@ -124,6 +104,6 @@ const leann_fetcher_type leann_fetcher_passages = {
                table, sizeof(passages_params)},
     .open = passages_open,
     .submit = passages_submit,
-    .collect = passages_collect,
+    .collect = leann_fetched_collect,
     .free = passages_free,
 };

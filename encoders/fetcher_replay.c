@@ -1,10 +1,9 @@
 /* fetcher_replay.c – exact vectors from the data set itself, each fetch counted as a recomputation: the encoder's stand-in for sweeps.
  *
- * The gathered rows lie in the context's scratch; the ticket is their address, so one context may have several under way.
- *
  * Source: none; it stands in for an encoder.
  * SPDX-License-Identifier: MIT */
 #include "core/product.h"
+#include "encoders/fetched.h"
 
 extern const leann_fetcher_type leann_fetcher_replay;
 
@@ -35,34 +34,15 @@ static leann_status replay_open(leann_ctx *ctx, const leann_rows *source, const 
     return LEANN_OK;
 }
 
-typedef struct {
-    uint32_t n;
-    float *x;
-} pending;
-
 static leann_status replay_submit(const leann_fetcher *fetcher, leann_ctx *ctx, const uint32_t *ids, uint32_t n, uint64_t *ticket)
 {
     const replay *self = (const replay *)(const void *)fetcher;
     for (uint32_t i = 0; i < n; i++)
         if (ids[i] >= fetcher->n) return leann_fail(ctx, LEANN_EINVAL, "vector %u asked for, but the source has %u", ids[i], fetcher->n);
-    pending *p = leann_scratch(ctx, sizeof *p);
-    float *x = leann_scratch(ctx, (size_t)n * fetcher->d * sizeof *x);
-    if (!p || !x) return leann_ctx_status(ctx);
-    leann_rows_gather(self->source, ids, n, x);
-    *p = (pending){n, x};
-    leann_work *work = leann_ctx_work(ctx);
-    work->fetches += n;
-    work->recomputes += n;
-    work->encoder_calls += 1;
-    *ticket = (uintptr_t)p;
-    return LEANN_OK;
-}
-
-static leann_status replay_collect(const leann_fetcher *fetcher, leann_ctx *ctx, uint64_t ticket, int64_t deadline_ns, leann_rows *out)
-{
-    (void)ctx, (void)deadline_ns; /* never late */
-    const pending *p = (const pending *)(uintptr_t)ticket;
-    *out = (leann_rows){p->x, fetcher->d * sizeof(float), p->n, fetcher->d, LEANN_F32, LEANN_L2};
+    leann_fetched *f = leann_fetched_new(ctx, n, fetcher->d);
+    if (!f) return leann_ctx_status(ctx);
+    leann_rows_gather(self->source, ids, n, f->x);
+    *ticket = leann_fetched_done(ctx, f);
     return LEANN_OK;
 }
 
@@ -76,6 +56,6 @@ const leann_fetcher_type leann_fetcher_replay = {
                "none: a stand-in for an encoder in sweeps", table, sizeof(replay_params)},
     .open = replay_open,
     .submit = replay_submit,
-    .collect = replay_collect,
+    .collect = leann_fetched_collect,
     .free = replay_free,
 };

@@ -79,8 +79,8 @@ typedef struct {
     const float *gain, *bias; /* (hidden) */
 } leann_norm;
 typedef struct {
-    leann_dense qkv;  /* query, key and value over one another: out = 3 hidden; 1 / sqrt(head size) is in query already */
-    leann_dense mix;  /* attention's output */
+    leann_dense qkv; /* query, key and value over one another: out = 3 hidden; 1 / sqrt(head size) is in query already */
+    leann_dense mix; /* attention's output */
     leann_norm norm1;
     leann_dense up, down;
     leann_norm norm2;

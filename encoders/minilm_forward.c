@@ -197,6 +197,11 @@ typedef struct {
     float *x;              /* out */
 } job;
 
+static size_t length_of(const job *j, uint32_t sequence)
+{
+    return j->start[sequence + 1] - j->start[sequence];
+}
+
 static void embed(const work *w, const uint32_t *ids, size_t length, float *x)
 {
     const leann_bert *b = w->bert;
@@ -226,13 +231,13 @@ static leann_status run_group(leann_ctx *ctx, const job *j, const uint32_t *sequ
 {
     const leann_bert *b = j->bert;
     const size_t mark = leann_scratch_mark(ctx), hidden = b->hidden;
-    size_t tokens = 0, longest = j->start[sequence[0] + 1] - j->start[sequence[0]];
+    size_t tokens = 0, longest = length_of(j, sequence[0]);
     work w;
-    for (size_t s = 0; s < count; s++) tokens += j->start[sequence[s] + 1] - j->start[sequence[s]];
+    for (size_t s = 0; s < count; s++) tokens += length_of(j, sequence[s]);
     leann_status status = work_new(ctx, b, tokens, longest, &w);
     if (status) goto done;
     for (size_t s = 0, at = 0, length; s < count; s++, at += length) {
-        length = j->start[sequence[s] + 1] - j->start[sequence[s]];
+        length = length_of(j, sequence[s]);
         embed(&w, j->ids + j->start[sequence[s]], length, w.x + at * hidden);
     }
     for (uint32_t l = 0; l < b->layers; l++) {
@@ -240,7 +245,7 @@ static leann_status run_group(leann_ctx *ctx, const job *j, const uint32_t *sequ
         float *context = w.wide + tokens * hidden; /* behind what mix gives */
         dense(&w, &layer->qkv, w.x, (result){w.qkv, 3 * hidden * (w.attend_bf16 ? sizeof(uint16_t) : sizeof(float)), false, w.attend_bf16});
         for (size_t s = 0, at = 0, length; s < count; s++, at += length) {
-            length = j->start[sequence[s] + 1] - j->start[sequence[s]];
+            length = length_of(j, sequence[s]);
             for (uint32_t h = 0; h < b->heads; h++) attend(&w, at, length, h, context + at * hidden + h * (hidden / b->heads));
         }
         dense(&w, &layer->mix, context, (result){w.wide, hidden * sizeof(float), false, false});
@@ -250,7 +255,7 @@ static leann_status run_group(leann_ctx *ctx, const job *j, const uint32_t *sequ
         add_norm(&w, &layer->norm2, w.qkv);
     }
     for (size_t s = 0, at = 0, length; s < count; s++, at += length) {
-        length = j->start[sequence[s] + 1] - j->start[sequence[s]];
+        length = length_of(j, sequence[s]);
         pool(b, w.x + at * hidden, length, j->x + (size_t)sequence[s] * hidden);
     }
 done:

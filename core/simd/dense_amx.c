@@ -87,8 +87,14 @@ INLINE void tile_product(const leann_product *p, const operand op)
     _tile_release();
 }
 
-static void product_bf16(const leann_product *p) { tile_product(p, BF16); }
-static void product_u8(const leann_product *p) { tile_product(p, U8); }
+static void product_bf16(const leann_product *p)
+{
+    tile_product(p, BF16);
+}
+static void product_u8(const leann_product *p)
+{
+    tile_product(p, U8);
+}
 
 const leann_dense_kernels leann_dense_amx = DENSE_TABLE("amx", BLOCK, true, product_bf16, product_u8);
 #else

@@ -19,18 +19,39 @@ typedef struct {
     __m256 a, b;
 } lanes;
 
-INLINE lanes lanes_load(const void *p) { return (lanes){_mm256_loadu_ps(p), _mm256_loadu_ps((const float *)p + 8)}; }
+INLINE lanes lanes_load(const void *p)
+{
+    return (lanes){_mm256_loadu_ps(p), _mm256_loadu_ps((const float *)p + 8)};
+}
 INLINE void lanes_store(float *p, lanes v)
 {
     _mm256_storeu_ps(p, v.a);
     _mm256_storeu_ps(p + 8, v.b);
 }
-INLINE lanes lanes_set(float x) { return (lanes){_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
-INLINE lanes lanes_add(lanes x, lanes y) { return (lanes){_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)}; }
-INLINE lanes lanes_sub(lanes x, lanes y) { return (lanes){_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)}; }
-INLINE lanes lanes_mul(lanes x, lanes y) { return (lanes){_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)}; }
-INLINE lanes lanes_max(lanes x, lanes y) { return (lanes){_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)}; }
-INLINE lanes lanes_min(lanes x, lanes y) { return (lanes){_mm256_min_ps(x.a, y.a), _mm256_min_ps(x.b, y.b)}; }
+INLINE lanes lanes_set(float x)
+{
+    return (lanes){_mm256_set1_ps(x), _mm256_set1_ps(x)};
+}
+INLINE lanes lanes_add(lanes x, lanes y)
+{
+    return (lanes){_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)};
+}
+INLINE lanes lanes_sub(lanes x, lanes y)
+{
+    return (lanes){_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)};
+}
+INLINE lanes lanes_mul(lanes x, lanes y)
+{
+    return (lanes){_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)};
+}
+INLINE lanes lanes_max(lanes x, lanes y)
+{
+    return (lanes){_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)};
+}
+INLINE lanes lanes_min(lanes x, lanes y)
+{
+    return (lanes){_mm256_min_ps(x.a, y.a), _mm256_min_ps(x.b, y.b)};
+}
 INLINE lanes lanes_fma(lanes x, lanes y, lanes z)
 {
     return (lanes){_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
@@ -44,7 +65,10 @@ INLINE __m256 power(__m256 whole) /* 2^whole, whole in [-126, 127] */
 {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(whole), _mm256_set1_epi32(127)), 23));
 }
-INLINE lanes lanes_shift(lanes x, lanes whole) { return lanes_mul(x, (lanes){power(whole.a), power(whole.b)}); }
+INLINE lanes lanes_shift(lanes x, lanes whole)
+{
+    return lanes_mul(x, (lanes){power(whole.a), power(whole.b)});
+}
 INLINE float lanes_sum(lanes x)
 {
     __m256 s = _mm256_add_ps(x.a, x.b);
@@ -129,8 +153,14 @@ INLINE lanes lanes_add_u8(lanes sum, lanes own, lanes column)
 {
     return (lanes){add_u8(sum.a, own.a, column.a), add_u8(sum.b, own.b, column.b)};
 }
-INLINE __m256 high(__m256 x) { return _mm256_and_ps(x, _mm256_castsi256_ps(_mm256_set1_epi32((int)0xffff0000))); }
-INLINE __m256 low(__m256 x) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(x), 16)); }
+INLINE __m256 high(__m256 x)
+{
+    return _mm256_and_ps(x, _mm256_castsi256_ps(_mm256_set1_epi32((int)0xffff0000)));
+}
+INLINE __m256 low(__m256 x)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(x), 16));
+}
 INLINE lanes lanes_add_bf16(lanes sum, lanes own, lanes column)
 {
     sum = lanes_fma((lanes){high(own.a), high(own.b)}, (lanes){high(column.a), high(column.b)}, sum);
@@ -142,7 +172,10 @@ INLINE __m256 dot(__m256 v, int32_t zero, const int32_t *less)
     const __m256i shift = _mm256_mullo_epi32(_mm256_set1_epi32(zero), _mm256_loadu_si256((const void *)less));
     return _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_castps_si256(v), shift));
 }
-INLINE lanes lanes_dot(lanes v, int32_t zero, const int32_t *less) { return (lanes){dot(v.a, zero, less), dot(v.b, zero, less + 8)}; }
+INLINE lanes lanes_dot(lanes v, int32_t zero, const int32_t *less)
+{
+    return (lanes){dot(v.a, zero, less), dot(v.b, zero, less + 8)};
+}
 #include "core/simd/dense_body.h"
 
 PRODUCT(product_f32, F32)

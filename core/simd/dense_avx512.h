@@ -17,19 +17,58 @@ enum { TALL = 14, WIDE = 2 };
 
 typedef __m512 lanes;
 
-INLINE lanes lanes_load(const void *p) { return _mm512_loadu_ps(p); }
-INLINE lanes lanes_set(float x) { return _mm512_set1_ps(x); }
-INLINE void lanes_store(float *p, lanes v) { _mm512_storeu_ps(p, v); }
-INLINE lanes lanes_add(lanes a, lanes b) { return _mm512_add_ps(a, b); }
-INLINE lanes lanes_sub(lanes a, lanes b) { return _mm512_sub_ps(a, b); }
-INLINE lanes lanes_mul(lanes a, lanes b) { return _mm512_mul_ps(a, b); }
-INLINE lanes lanes_fma(lanes a, lanes b, lanes c) { return _mm512_fmadd_ps(a, b, c); }
-INLINE lanes lanes_max(lanes a, lanes b) { return _mm512_max_ps(a, b); }
-INLINE lanes lanes_min(lanes a, lanes b) { return _mm512_min_ps(a, b); }
-INLINE lanes lanes_round(lanes a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-INLINE lanes lanes_shift(lanes a, lanes whole) { return _mm512_scalef_ps(a, whole); } /* a 2^whole */
-INLINE float lanes_sum(lanes a) { return _mm512_reduce_add_ps(a); }
-INLINE float lanes_most(lanes a) { return _mm512_reduce_max_ps(a); }
+INLINE lanes lanes_load(const void *p)
+{
+    return _mm512_loadu_ps(p);
+}
+INLINE lanes lanes_set(float x)
+{
+    return _mm512_set1_ps(x);
+}
+INLINE void lanes_store(float *p, lanes v)
+{
+    _mm512_storeu_ps(p, v);
+}
+INLINE lanes lanes_add(lanes a, lanes b)
+{
+    return _mm512_add_ps(a, b);
+}
+INLINE lanes lanes_sub(lanes a, lanes b)
+{
+    return _mm512_sub_ps(a, b);
+}
+INLINE lanes lanes_mul(lanes a, lanes b)
+{
+    return _mm512_mul_ps(a, b);
+}
+INLINE lanes lanes_fma(lanes a, lanes b, lanes c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+INLINE lanes lanes_max(lanes a, lanes b)
+{
+    return _mm512_max_ps(a, b);
+}
+INLINE lanes lanes_min(lanes a, lanes b)
+{
+    return _mm512_min_ps(a, b);
+}
+INLINE lanes lanes_round(lanes a)
+{
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+INLINE lanes lanes_shift(lanes a, lanes whole)
+{
+    return _mm512_scalef_ps(a, whole);
+} /* a 2^whole */
+INLINE float lanes_sum(lanes a)
+{
+    return _mm512_reduce_add_ps(a);
+}
+INLINE float lanes_most(lanes a)
+{
+    return _mm512_reduce_max_ps(a);
+}
 INLINE void lanes_store_u8(uint8_t *p, lanes v)
 {
     _mm_storeu_si128((void *)p, _mm512_cvtusepi32_epi8(_mm512_max_epi32(_mm512_cvtps_epi32(v), _mm512_setzero_si512())));
@@ -68,8 +107,7 @@ INLINE lanes lanes_unit(const uint32_t *p)
 }
 INLINE lanes lanes_add_u8(lanes sum, lanes own, lanes column)
 {
-    return _mm512_castsi512_ps(
-        _mm512_dpbusd_epi32(_mm512_castps_si512(sum), _mm512_castps_si512(own), _mm512_castps_si512(column)));
+    return _mm512_castsi512_ps(_mm512_dpbusd_epi32(_mm512_castps_si512(sum), _mm512_castps_si512(own), _mm512_castps_si512(column)));
 }
 /* Integers less zero times those of less, as floats. */
 INLINE lanes lanes_dot(lanes v, int32_t zero, const int32_t *less)
@@ -79,8 +117,14 @@ INLINE lanes lanes_dot(lanes v, int32_t zero, const int32_t *less)
 }
 /* Nearest bf16, ties to even. */
 #ifdef __AVX512BF16__
-INLINE void lanes_store_bf16(uint16_t *p, lanes v) { _mm256_storeu_si256((void *)p, (__m256i)_mm512_cvtneps_pbh(v)); }
-INLINE lanes lanes_add_bf16(lanes sum, lanes own, lanes column) { return _mm512_dpbf16_ps(sum, (__m512bh)own, (__m512bh)column); }
+INLINE void lanes_store_bf16(uint16_t *p, lanes v)
+{
+    _mm256_storeu_si256((void *)p, (__m256i)_mm512_cvtneps_pbh(v));
+}
+INLINE lanes lanes_add_bf16(lanes sum, lanes own, lanes column)
+{
+    return _mm512_dpbf16_ps(sum, (__m512bh)own, (__m512bh)column);
+}
 #else
 INLINE void lanes_store_bf16(uint16_t *p, lanes v)
 {

@@ -28,10 +28,8 @@ INLINE lanes polynomial(const float *c, const size_t degree, lanes x)
 /* 2^x of x at most 0; coarse: for results that are rounded to bf16. */
 INLINE lanes lanes_exp2(lanes x, const bool coarse)
 {
-    static const float fine_c[] = {
-        1.0000001192092896f, 0.6931471824645996f, 0.2402210682630539f, 0.05550327152013779f, 0.009676037356257439f,
-        0.0013400432653725147f
-    };
+    static const float fine_c[] = {1.0000001192092896f,  0.6931471824645996f,   0.2402210682630539f,
+                                   0.05550327152013779f, 0.009676037356257439f, 0.0013400432653725147f};
     static const float coarse_c[] = {0.9999244809150696f, 0.6931210160255432f, 0.24264007806777954f, 0.05592203512787819f};
     x = lanes_max(x, lanes_set(-126));
     lanes whole = lanes_round(x), f = lanes_sub(x, whole);
@@ -41,17 +39,14 @@ INLINE lanes lanes_exp2(lanes x, const bool coarse)
 /* x Phi(x); coarse: where products have no more than the bits of bf16. */
 INLINE lanes lanes_gelu(lanes x, const bool coarse)
 {
-    static const float fine_c[] = {
-        0.008194370195269585f, -0.06057798117399216f, 0.1912633776664734f, -0.3086808919906616f, 0.1789475828409195f,
-        0.26041826605796814f, -0.6283228993415833f, 0.45969733595848083f, 0.15138386189937592f, -0.545276403427124f,
-        0.27221253514289856f, 0.23240207135677338f, -0.2569062113761902f, -0.037460409104824066f, 0.09892436861991882f,
-        -0.0005220473394729197f, -0.015696920454502106f
-    };
-    static const float coarse_c[] = {
-        0.027499035000801086f, -0.13301706314086914f, 0.24647855758666992f, -0.14754079282283783f, -0.20193512737751007f,
-        0.4360252320766449f, -0.2080824375152588f, -0.17805323004722595f, 0.1802777647972107f, 0.02258405089378357f,
-        -0.044236015528440475f
-    };
+    static const float fine_c[] = {0.008194370195269585f, -0.06057798117399216f,  0.1912633776664734f,  -0.3086808919906616f,
+                                   0.1789475828409195f,   0.26041826605796814f,   -0.6283228993415833f, 0.45969733595848083f,
+                                   0.15138386189937592f,  -0.545276403427124f,    0.27221253514289856f, 0.23240207135677338f,
+                                   -0.2569062113761902f,  -0.037460409104824066f, 0.09892436861991882f, -0.0005220473394729197f,
+                                   -0.015696920454502106f};
+    static const float coarse_c[] = {0.027499035000801086f, -0.13301706314086914f, 0.24647855758666992f,  -0.14754079282283783f,
+                                     -0.20193512737751007f, 0.4360252320766449f,   -0.2080824375152588f,  -0.17805323004722595f,
+                                     0.1802777647972107f,   0.02258405089378357f,  -0.044236015528440475f};
     const float end = coarse ? 4.5f : 5.5f;
     lanes zero = lanes_set(0), a = lanes_min(lanes_max(x, lanes_sub(zero, x)), lanes_set(end));
     lanes t = lanes_fma(a, lanes_set(2 / end), lanes_set(-1));
@@ -70,7 +65,9 @@ INLINE void finish(const leann_product *p, size_t i, size_t j, size_t rows, size
         char *row = (char *)p->out + (i + r) * p->out_stride;
         for (size_t c = j; c < j + panels * COLUMNS; c += COLUMNS, sum += COLUMNS) {
             lanes v = lanes_load(sum);
-            if (op == U8) v = lanes_mul(lanes_mul(lanes_dot(v, p->row_zero[i + r], p->sums + c), lanes_set(p->row_step[i + r])), lanes_load(p->step + c));
+            if (op == U8)
+                v = lanes_mul(lanes_mul(lanes_dot(v, p->row_zero[i + r], p->sums + c), lanes_set(p->row_step[i + r])),
+                              lanes_load(p->step + c));
             if (p->bias) v = lanes_add(v, lanes_load(p->bias + c));
             if (p->gelu) v = lanes_gelu(v, op != F32);
             if (p->out_bf16)
@@ -120,7 +117,9 @@ typedef void tile_function(const leann_product *p, size_t from, size_t to, size_
 
 /* The heights are constants, so that sums stay in registers; each width is a function of its own for the same reason. */
 #define CASE(height)                                                                                                                       \
-    case height: tile(p, from, to, j, a, sums, height, panels, op); break;
+    case height:                                                                                                                           \
+        tile(p, from, to, j, a, sums, height, panels, op);                                                                                 \
+        break;
 INLINE void tile_of(const leann_product *p, size_t from, size_t to, size_t j, const uint32_t *a, float *sums, size_t rows,
                     const size_t panels, const operand op)
 {
@@ -259,8 +258,7 @@ static void u8_from_f32(const float *in, uint8_t *out, size_t n, float *step, in
     *step = spread ? range / 255 : 0;
     *zero = spread ? (int32_t)nearbyintf(-least * inverse) : 0;
     const lanes times = lanes_set(inverse), plus = lanes_set((float)*zero);
-    for (size_t j = 0; j < n; j += COLUMNS)
-        lanes_store_u8(out + j, lanes_add(lanes_round(lanes_mul(lanes_load(in + j), times)), plus));
+    for (size_t j = 0; j < n; j += COLUMNS) lanes_store_u8(out + j, lanes_add(lanes_round(lanes_mul(lanes_load(in + j), times)), plus));
 }
 
 static void bf16_from_f32(const float *in, uint16_t *out, size_t n)

@@ -21,24 +21,66 @@ typedef struct {
     lanes out;                                                                                                                             \
     EACH(k, 4) out.q[k] = (expression);                                                                                                    \
     return out
-INLINE lanes lanes_load(const void *p) { MAP(vld1q_f32((const float *)p + 4 * k)); }
-INLINE void lanes_store(float *p, lanes v) { EACH(k, 4) vst1q_f32(p + 4 * k, v.q[k]); }
-INLINE lanes lanes_set(float x) { MAP(vdupq_n_f32(x)); }
-INLINE lanes lanes_add(lanes a, lanes b) { MAP(vaddq_f32(a.q[k], b.q[k])); }
-INLINE lanes lanes_sub(lanes a, lanes b) { MAP(vsubq_f32(a.q[k], b.q[k])); }
-INLINE lanes lanes_mul(lanes a, lanes b) { MAP(vmulq_f32(a.q[k], b.q[k])); }
-INLINE lanes lanes_fma(lanes a, lanes b, lanes c) { MAP(vfmaq_f32(c.q[k], a.q[k], b.q[k])); }
-INLINE lanes lanes_max(lanes a, lanes b) { MAP(vmaxq_f32(a.q[k], b.q[k])); }
-INLINE lanes lanes_min(lanes a, lanes b) { MAP(vminq_f32(a.q[k], b.q[k])); }
-INLINE lanes lanes_round(lanes a) { MAP(vrndnq_f32(a.q[k])); }
+INLINE lanes lanes_load(const void *p)
+{
+    MAP(vld1q_f32((const float *)p + 4 * k));
+}
+INLINE void lanes_store(float *p, lanes v)
+{
+    EACH(k, 4) vst1q_f32(p + 4 * k, v.q[k]);
+}
+INLINE lanes lanes_set(float x)
+{
+    MAP(vdupq_n_f32(x));
+}
+INLINE lanes lanes_add(lanes a, lanes b)
+{
+    MAP(vaddq_f32(a.q[k], b.q[k]));
+}
+INLINE lanes lanes_sub(lanes a, lanes b)
+{
+    MAP(vsubq_f32(a.q[k], b.q[k]));
+}
+INLINE lanes lanes_mul(lanes a, lanes b)
+{
+    MAP(vmulq_f32(a.q[k], b.q[k]));
+}
+INLINE lanes lanes_fma(lanes a, lanes b, lanes c)
+{
+    MAP(vfmaq_f32(c.q[k], a.q[k], b.q[k]));
+}
+INLINE lanes lanes_max(lanes a, lanes b)
+{
+    MAP(vmaxq_f32(a.q[k], b.q[k]));
+}
+INLINE lanes lanes_min(lanes a, lanes b)
+{
+    MAP(vminq_f32(a.q[k], b.q[k]));
+}
+INLINE lanes lanes_round(lanes a)
+{
+    MAP(vrndnq_f32(a.q[k]));
+}
 INLINE float32x4_t power(float32x4_t whole) /* 2^whole, whole in [-126, 127] */
 {
     return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(whole), vdupq_n_s32(127)), 23));
 }
-INLINE lanes lanes_shift(lanes a, lanes whole) { MAP(vmulq_f32(a.q[k], power(whole.q[k]))); }
-INLINE float lanes_sum(lanes a) { return vaddvq_f32(vaddq_f32(vaddq_f32(a.q[0], a.q[1]), vaddq_f32(a.q[2], a.q[3]))); }
-INLINE float lanes_most(lanes a) { return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.q[0], a.q[1]), vmaxq_f32(a.q[2], a.q[3]))); }
-INLINE uint16x4_t whole_16(float32x4_t x) { return vqmovun_s32(vcvtnq_s32_f32(x)); }
+INLINE lanes lanes_shift(lanes a, lanes whole)
+{
+    MAP(vmulq_f32(a.q[k], power(whole.q[k])));
+}
+INLINE float lanes_sum(lanes a)
+{
+    return vaddvq_f32(vaddq_f32(vaddq_f32(a.q[0], a.q[1]), vaddq_f32(a.q[2], a.q[3])));
+}
+INLINE float lanes_most(lanes a)
+{
+    return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.q[0], a.q[1]), vmaxq_f32(a.q[2], a.q[3])));
+}
+INLINE uint16x4_t whole_16(float32x4_t x)
+{
+    return vqmovun_s32(vcvtnq_s32_f32(x));
+}
 INLINE void lanes_store_u8(uint8_t *p, lanes v)
 {
     EACH(k, 2) vst1_u8(p + 8 * k, vqmovn_u16(vcombine_u16(whole_16(v.q[2 * k]), whole_16(v.q[2 * k + 1]))));
@@ -82,9 +124,18 @@ INLINE float32x4_t add_u8(float32x4_t sum, float32x4_t own, float32x4_t column)
     const int32x4_t second = vpaddq_s32(vmull_s16(vget_low_s16(a), vget_low_s16(c)), vmull_high_s16(a, c));
     return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(sum), vpaddq_s32(first, second)));
 }
-INLINE lanes lanes_add_u8(lanes sum, lanes own, lanes column) { MAP(add_u8(sum.q[k], own.q[k], column.q[k])); }
-INLINE float32x4_t high(float32x4_t x) { return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), vdupq_n_u32(0xffff0000u))); }
-INLINE float32x4_t low(float32x4_t x) { return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(x), 16)); }
+INLINE lanes lanes_add_u8(lanes sum, lanes own, lanes column)
+{
+    MAP(add_u8(sum.q[k], own.q[k], column.q[k]));
+}
+INLINE float32x4_t high(float32x4_t x)
+{
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), vdupq_n_u32(0xffff0000u)));
+}
+INLINE float32x4_t low(float32x4_t x)
+{
+    return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(x), 16));
+}
 INLINE lanes lanes_add_bf16(lanes sum, lanes own, lanes column)
 {
     MAP(vfmaq_f32(vfmaq_f32(sum.q[k], high(own.q[k]), high(column.q[k])), low(own.q[k]), low(column.q[k])));

@@ -30,16 +30,46 @@ INLINE lanes lanes_load(const void *p)
     memcpy(&out, p, sizeof out);
     return out;
 }
-INLINE void lanes_store(float *p, lanes v) { memcpy(p, &v, sizeof v); }
-INLINE lanes lanes_set(float x) { MAP(x); }
-INLINE lanes lanes_add(lanes a, lanes b) { MAP(a.f[k] + b.f[k]); }
-INLINE lanes lanes_sub(lanes a, lanes b) { MAP(a.f[k] - b.f[k]); }
-INLINE lanes lanes_mul(lanes a, lanes b) { MAP(a.f[k] * b.f[k]); }
-INLINE lanes lanes_fma(lanes a, lanes b, lanes c) { MAP((float)((double)a.f[k] * (double)b.f[k] + (double)c.f[k])); }
-INLINE lanes lanes_max(lanes a, lanes b) { MAP(a.f[k] > b.f[k] ? a.f[k] : b.f[k]); }
-INLINE lanes lanes_min(lanes a, lanes b) { MAP(a.f[k] < b.f[k] ? a.f[k] : b.f[k]); }
-INLINE lanes lanes_round(lanes a) { MAP(rintf(a.f[k])); }
-INLINE lanes lanes_shift(lanes a, lanes whole) { MAP(ldexpf(a.f[k], (int)whole.f[k])); }
+INLINE void lanes_store(float *p, lanes v)
+{
+    memcpy(p, &v, sizeof v);
+}
+INLINE lanes lanes_set(float x)
+{
+    MAP(x);
+}
+INLINE lanes lanes_add(lanes a, lanes b)
+{
+    MAP(a.f[k] + b.f[k]);
+}
+INLINE lanes lanes_sub(lanes a, lanes b)
+{
+    MAP(a.f[k] - b.f[k]);
+}
+INLINE lanes lanes_mul(lanes a, lanes b)
+{
+    MAP(a.f[k] * b.f[k]);
+}
+INLINE lanes lanes_fma(lanes a, lanes b, lanes c)
+{
+    MAP((float)((double)a.f[k] * (double)b.f[k] + (double)c.f[k]));
+}
+INLINE lanes lanes_max(lanes a, lanes b)
+{
+    MAP(a.f[k] > b.f[k] ? a.f[k] : b.f[k]);
+}
+INLINE lanes lanes_min(lanes a, lanes b)
+{
+    MAP(a.f[k] < b.f[k] ? a.f[k] : b.f[k]);
+}
+INLINE lanes lanes_round(lanes a)
+{
+    MAP(rintf(a.f[k]));
+}
+INLINE lanes lanes_shift(lanes a, lanes whole)
+{
+    MAP(ldexpf(a.f[k], (int)whole.f[k]));
+}
 INLINE float lanes_sum(lanes a)
 {
     float sum = 0;
@@ -79,8 +109,8 @@ INLINE lanes lanes_unit(const uint32_t *p)
 }
 INLINE lanes lanes_add_u8(lanes sum, lanes own, lanes column)
 {
-    EACH(k, 16) for (unsigned shift = 0; shift < 32; shift += 8) sum.i[k] += (int32_t)(own.u[k] >> shift & 255) *
-                                                                             (int8_t)(column.u[k] >> shift & 255);
+    EACH(k, 16)
+    for (unsigned shift = 0; shift < 32; shift += 8) sum.i[k] += (int32_t)(own.u[k] >> shift & 255) * (int8_t)(column.u[k] >> shift & 255);
     return sum;
 }
 INLINE lanes lanes_add_bf16(lanes sum, lanes own, lanes column)

@@ -20,7 +20,7 @@ extern const leann_dense_kernels leann_dense_neon;
 /* A file's functions as a table. */
 #define DENSE_TABLE(name, rows, fast_bf16, product_bf16, product_u8)                                                                       \
     {                                                                                                                                      \
-        name, rows, fast_bf16, product_f32, product_bf16, product_u8, panels, softmax, scale, norm, bf16_from_f32, u8_from_f32                     \
+        name, rows, fast_bf16, product_f32, product_bf16, product_u8, panels, softmax, scale, norm, bf16_from_f32, u8_from_f32             \
     }
 
 #endif

@@ -2,24 +2,8 @@
 # test_dataset_text.sh – leann dataset text from the outside, with a small model made here: what it says, broken off and gone on with, full
 # disks, and vectors recomputed from its passages by a search.
 # SPDX-License-Identifier: MIT
-set -u
-leann=${LEANN_BIN:?}
-case $leann in /*) ;; *) leann=$PWD/$leann ;; esac
-tmp=$(mktemp -d)
-trap 'chmod -R u+w "$tmp"; rm -rf "$tmp"' EXIT
-export XDG_CACHE_HOME=$tmp/cache LC_ALL=C
-cd "$tmp" || exit 1
-failures=0
-say() { echo "FAILED: $*"; failures=$((failures + 1)); }
-# expect CODE WORDS COMMAND…: the exit code, and words in what it prints
-expect() {
-    local code=$1 words=$2 got
-    shift 2
-    "$@" >out 2>&1
-    got=$?
-    [ "$got" = "$code" ] || say "exit $got, not $code: $* -> $(tail -2 out)"
-    grep -qF -- "$words" out || say "no \"$words\" in: $* -> $(tail -3 out)"
-}
+. "$(dirname "$0")/outside.sh"
+export LC_ALL=C
 
 # ---- a model of one layer of 64 with random weights (BF16 between 0.03 and 0.1, of either sign), whose tokens are letters and digits
 mkdir -p tiny/1_Pooling

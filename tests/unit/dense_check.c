@@ -71,9 +71,18 @@ static double element(const void *unit, operand op, size_t part, bool column)
 static example example_new(operand op, size_t m, size_t n, size_t units, bool worst)
 {
     const size_t parts = op == F32 ? 1 : op == BF16 ? 2 : 4;
-    example e = {.op = op, .rows = room((m + SPARE) * units * 4), .panels = room(n * units * 4), .bias = room(n * 4), .step = room(n * 4),
-                 .row_step = room(m * 4), .row_zero = room(m * 4), .sums = room(n * 4), .out = room(m * n * 4),
-                 .packed = room((m + SPARE) * (units + 32) * 4), .want = room(m * n * 8), .room = room(m * n * 8)};
+    example e = {.op = op,
+                 .rows = room((m + SPARE) * units * 4),
+                 .panels = room(n * units * 4),
+                 .bias = room(n * 4),
+                 .step = room(n * 4),
+                 .row_step = room(m * 4),
+                 .row_zero = room(m * 4),
+                 .sums = room(n * 4),
+                 .out = room(m * n * 4),
+                 .packed = room((m + SPARE) * (units + 32) * 4),
+                 .want = room(m * n * 8),
+                 .room = room(m * n * 8)};
     for (size_t i = 0; i < (m + SPARE) * units; i++)
         for (size_t part = 0; part < parts; part++) {
             if (op == F32) ((float *)e.rows)[i] = draw_real();
@@ -109,9 +118,20 @@ static example example_new(operand op, size_t m, size_t n, size_t units, bool wo
             e.want[i * n + j] = sum + (double)e.bias[j];
             e.room[i * n + j] = 1e-6 * (1 + size + fabs(sum) + fabs((double)e.bias[j]));
         }
-    e.p = (leann_product){.m = m, .n = n, .units = units, .rows = e.rows, .stride = units * 4, .panels = e.panels, .bias = e.bias,
-                          .row_step = e.row_step, .row_zero = e.row_zero, .sums = e.sums, .step = e.step, .out = e.out,
-                          .out_stride = n * 4, .packed = e.packed};
+    e.p = (leann_product){.m = m,
+                          .n = n,
+                          .units = units,
+                          .rows = e.rows,
+                          .stride = units * 4,
+                          .panels = e.panels,
+                          .bias = e.bias,
+                          .row_step = e.row_step,
+                          .row_zero = e.row_zero,
+                          .sums = e.sums,
+                          .step = e.step,
+                          .out = e.out,
+                          .out_stride = n * 4,
+                          .packed = e.packed};
     return e;
 }
 
@@ -132,7 +152,8 @@ static bool product_right(const leann_dense_kernels *table, example *e, char *wh
     multiply(table, e->op, &e->p);
     for (size_t i = 0; i < m * n; i++)
         if (!(fabs((double)e->out[i] - e->want[i]) <= e->room[i]))
-            WRONG("%s (%zu, %zu) of %zu units: %g at %zu, must be %g", operand_words[e->op], m, n, e->p.units, (double)e->out[i], i, e->want[i]);
+            WRONG("%s (%zu, %zu) of %zu units: %g at %zu, must be %g", operand_words[e->op], m, n, e->p.units, (double)e->out[i], i,
+                  e->want[i]);
     float *plain = room(m * n * 4);
     memcpy(plain, e->out, m * n * 4);
     e->p.gelu = true;
@@ -160,7 +181,8 @@ static bool products(const leann_dense_kernels *table, char *why)
 {
     static const struct {
         size_t m, n, units;
-    } shapes[] = {{1, 16, 16}, {2, 32, 32}, {3, 48, 16}, {13, 64, 96}, {14, 32, 16}, {15, 16, 192}, {29, 96, 208}, {47, 48, 400}, {33, 32, 64}};
+    } shapes[] = {{1, 16, 16},   {2, 32, 32},   {3, 48, 16},   {13, 64, 96}, {14, 32, 16},
+                  {15, 16, 192}, {29, 96, 208}, {47, 48, 400}, {33, 32, 64}};
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
         for (int op = F32; op <= U8; op++) {
             example e = example_new((operand)op, shapes[s].m, shapes[s].n, shapes[s].units, false);
@@ -200,7 +222,8 @@ static bool softmax(const leann_dense_kernels *table, char *why)
                     const double want = j < n ? exp((double)before[i * STRIDE + j] - most) / sum : 0;
                     const float *row = score + i * STRIDE;
                     const double have = (double)inverse[i] * (double)(bf16 ? from_bf16(((const uint16_t *)(const void *)row)[j]) : row[j]);
-                    const double part = (bf16 ? 4e-3 : 5e-7) + 1e-7 * fabs((double)before[i * STRIDE + j] - most); /* of an exponent's ulp */
+                    const double part =
+                        (bf16 ? 4e-3 : 5e-7) + 1e-7 * fabs((double)before[i * STRIDE + j] - most); /* of an exponent's ulp */
                     if (!(fabs(have - want) <= part * want + 1e-30))
                         WRONG("softmax of %zu%s: %g at %zu, must be %g", n, bf16 ? " to bf16" : "", have, j, want);
                 }
