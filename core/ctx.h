@@ -61,6 +61,7 @@ void leann_ctx_set_seed(leann_ctx *ctx, uint64_t seed);
 bool leann_ctx_cancelled(const leann_ctx *ctx); /* poll it in long loops; return leann_fail(ctx, LEANN_EINTR, "interrupted") */
 void leann_ctx_progress(leann_ctx *ctx, const char *what, uint64_t done, uint64_t total); /* cheap: throttled inside */
 uint64_t leann_now_ns(void);                                                              /* monotonic */
+uint64_t leann_thread_ns(void);                                                           /* that this thread has run; a system call */
 int64_t leann_date_ns(void); /* since 1970: for what is kept longer than a process lives */
 
 /* ---- randomness: counter-based, so that item i's draws do not depend on who drew before ---------------------------------

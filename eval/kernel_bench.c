@@ -8,14 +8,14 @@
  * SPDX-License-Identifier: MIT */
 #include "eval/kernel_bench.h"
 
+#include "core/simd/dense.h"
 #include "core/simd/kernels.h"
-#include "core/simd/peak.h"
+#include "eval/stats.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     CACHED_BYTES = 16384,
@@ -288,43 +288,37 @@ static size_t row_bytes(const kernel *k, const shared *s)
     return k->type == NIBBLES || k->type == CODES4 || k->type == PLANES4 ? (n + 1) / 2 : n;
 }
 
-/* Nanoseconds that this thread has run: what another program takes of the core is not the kernel's. A system call, so only around a sample. */
-static uint64_t thread_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
-
 /* ---- the machine's peaks, one thread */
 
 static volatile float kept; /* so that no result is unused */
 
-static void measure_peak(leann_kernel_report *report)
+leann_machine_peak leann_measure_peak(leann_peak_operand operand)
 {
     size_t count;
     const leann_peak_loop *loops = leann_peak_loops(&count);
-    const uint64_t rounds = 100000;
+    const uint64_t rounds = 50000;
+    leann_machine_peak best = {0, "-"};
     for (size_t i = 0; i < count; i++) {
-        if (!leann_kernels_named(loops[i].isa)) continue;
+        if (loops[i].operand != operand || !leann_dense_named(loops[i].isa)) continue;
         for (int repeat = 0; repeat < 20; repeat++) { /* the best of twenty: what the core can do */
-            uint64_t start = thread_ns();
+            uint64_t start = leann_thread_ns();
             kept = loops[i].run(rounds, 0.5F + kept * 0);
-            double rate = (double)rounds * loops[i].flops / (double)(thread_ns() - start);
-            if (rate > report->peak_gflop_s) report->peak_gflop_s = rate, report->peak_isa = loops[i].isa;
+            double rate = (double)rounds * loops[i].flops / (double)(leann_thread_ns() - start);
+            if (rate > best.gflop_s) best = (leann_machine_peak){rate, loops[i].isa};
         }
     }
+    return best;
 }
 
 static void measure_stream(const void *memory, size_t bytes, leann_kernel_report *report)
 {
     const uint64_t *word = memory;
     for (int repeat = 0; repeat < 5; repeat++) {
-        uint64_t sum[8] = {0}, start = thread_ns();
+        uint64_t sum[8] = {0}, start = leann_thread_ns();
         for (size_t i = 0; i + 8 <= bytes / sizeof *word; i += 8)
             for (size_t l = 0; l < 8; l++) sum[l] += word[i + l];
         kept = (float)(sum[0] ^ sum[1] ^ sum[2] ^ sum[3] ^ sum[4] ^ sum[5] ^ sum[6] ^ sum[7]);
-        double rate = (double)bytes / (double)(thread_ns() - start);
+        double rate = (double)bytes / (double)(leann_thread_ns() - start);
         if (rate > report->stream_gb_s) report->stream_gb_s = rate;
     }
 }
@@ -401,11 +395,11 @@ static leann_status check(const bench *b, const kernel *k, const leann_kernels *
     return LEANN_OK;
 }
 
-/* Nanoseconds a row over sample_usec of calls. */
+/* Nanoseconds a row over sample_usec of calls: the thread's own, as what another program takes of the core is not the kernel's. */
 static double sample(const bench *b, const kernel *k, const leann_kernels *t, leann_rows_place place, uint64_t *turn)
 {
     float out[MOST_ROWS];
-    uint64_t rows = 0, limit = leann_now_ns() + (uint64_t)b->options->sample_usec * 1000, start = thread_ns();
+    uint64_t rows = 0, limit = leann_now_ns() + (uint64_t)b->options->sample_usec * 1000, start = leann_thread_ns();
     do
         for (int call = 0; call < 16; call++) { /* the clock costs as much as a row or two */
             leann_list l = list_at(b, k, place, (*turn)++);
@@ -413,21 +407,9 @@ static double sample(const bench *b, const kernel *k, const leann_kernels *t, le
             rows += l.n;
         }
     while (leann_now_ns() < limit);
-    uint64_t end = thread_ns();
+    uint64_t end = leann_thread_ns();
     kept = out[0];
     return (double)(end - start) / (double)rows;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *x, size_t n)
-{
-    qsort(x, n, sizeof *x, ascending);
-    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
 }
 
 static leann_status measure(const bench *b, const kernel *k, leann_kernel_report *report)
@@ -453,7 +435,7 @@ static leann_status measure(const bench *b, const kernel *k, leann_kernel_report
         for (size_t r = 0; r < repeats; r++)
             for (size_t t = 0; t < count; t++) b->samples[t * repeats + r] = sample(b, k, tables[t], (leann_rows_place)place, &turn);
         for (size_t t = 0; t < count; t++) {
-            out[t].ns[place] = median(b->samples + t * repeats, repeats);
+            out[t].ns[place] = leann_stats_median(b->samples + t * repeats, repeats);
             out[t].gb_s[place] = (double)out[t].row_bytes / out[t].ns[place];
             out[t].speedup[place] = out[0].ns[place] / out[t].ns[place];
         }
@@ -461,7 +443,7 @@ static leann_status measure(const bench *b, const kernel *k, leann_kernel_report
     }
     for (size_t t = 0; t < count; t++) {
         out[t].gflop_s = k->flops * (double)components(k, &b->s) / out[t].ns[LEANN_ROWS_CACHED];
-        out[t].peak_share = out[t].gflop_s / report->peak_gflop_s;
+        out[t].peak_share = out[t].gflop_s / report->peak.gflop_s;
         out[t].stream_share = out[t].gb_s[LEANN_ROWS_RUN] / report->stream_gb_s;
     }
     report->n += count;
@@ -570,7 +552,7 @@ leann_status leann_kernel_bench(leann_ctx *ctx, const leann_kernel_bench_options
         status = leann_ctx_status(ctx);
         goto done;
     }
-    measure_peak(report);
+    report->peak = leann_measure_peak(LEANN_PEAK_F32);
     fill_memory(&b, FLOATS);
     measure_stream(b.memory, options->memory_bytes, report);
     for (size_t k = 0; k < KERNELS; k++) {

@@ -5,6 +5,13 @@
 #define LEANN_KERNEL_BENCH_H
 
 #include "core/ctx.h"
+#include "core/simd/peak.h"
+
+typedef struct {
+    double gflop_s; /* of the best loop, one thread; 0: this machine has none for such operands */
+    const char *isa;
+} leann_machine_peak;
+leann_machine_peak leann_measure_peak(leann_peak_operand operand);
 
 /* Where the rows of a timed list lie: lists of 32 of the few that fit the first cache (4 at least); one after another in memory; lists
  * of 32 at random places of it. */
@@ -29,8 +36,8 @@ typedef struct {
 } leann_kernel_timing;
 
 typedef struct {
-    double peak_gflop_s, stream_gb_s;
-    const char *peak_isa;
+    leann_machine_peak peak; /* of floats */
+    double stream_gb_s;
     leann_kernel_timing *timing; /* (n), by kernel, then from the scalar table up */
     size_t n;
 } leann_kernel_report;

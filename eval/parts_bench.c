@@ -7,6 +7,7 @@
 #include "eval/parts_bench.h"
 
 #include "core/quantizer.h"
+#include "core/simd/dense.h"
 #include "core/simd/peak.h"
 #include "eval/recall.h"
 #include "eval/stats.h"
@@ -128,7 +129,7 @@ static leann_status bench_peak(bench *b)
     const leann_peak_loop *loops = leann_peak_loops(&count);
     peak p = {.loop = loops, .chunks = (size_t)PEAK_CHUNKS * leann_ctx_threads(b->ctx)};
     for (size_t i = 0; i < count; i++)
-        if (leann_kernels_named(loops[i].isa)) p.loop = &loops[i];
+        if (loops[i].operand == LEANN_PEAK_F32 && leann_dense_named(loops[i].isa)) p.loop = &loops[i];
     leann_part_timing *t = add_timing(b, "peak", (double)p.chunks * PEAK_ROUNDS * p.loop->flops * 1e-9, "GFLOP/s");
     snprintf(t->about, sizeof t->about, "multiply-adds, %s", p.loop->isa);
     return time_work(b, t, peak_run, NULL, &p);

@@ -14,7 +14,7 @@
 
 PRODUCT(product_f32, F32)
 
-enum { TILE = 16, BLOCK = 2 * TILE };
+enum { TILE = 16, BLOCK = 2 * TILE, TILE_BYTES = 1024, AHEAD = 2 * TILE_BYTES };
 
 typedef struct __attribute__((packed)) { /* as LDTILECFG reads it */
     uint8_t palette, start_row, reserved[14];
@@ -22,18 +22,23 @@ typedef struct __attribute__((packed)) { /* as LDTILECFG reads it */
     uint8_t rows[16];
 } tile_shapes;
 
-static void tiles_on(void)
+void leann_tiles_on(void)
 {
     tile_shapes shapes = {.palette = 1};
     for (int i = 0; i < 8; i++) {
         shapes.row_bytes[i] = TILE * sizeof(uint32_t);
         shapes.rows[i] = TILE;
     }
+    __asm__ volatile("" : : "r"(&shapes) : "memory"); /* gcc 12 takes the instruction for a read of eight bytes, and leaves out the rest */
     _tile_loadconfig(&shapes);
 }
 
 #define STEP(instruction)                                                                                                                  \
     for (size_t t = 0; t < p->units; t += TILE, a += TILE * sizeof(uint32_t), b += TILE * COLUMNS * sizeof(uint32_t)) {                    \
+        for (size_t byte = 0; byte < TILE_BYTES; byte += 64) {                                                                             \
+            _mm_prefetch(b + AHEAD + byte, _MM_HINT_T0);                                                                                   \
+            if (wide) _mm_prefetch(b + next + AHEAD + byte, _MM_HINT_T0);                                                                  \
+        }                                                                                                                                  \
         _tile_loadd(6, b, COLUMNS * sizeof(uint32_t));                                                                                     \
         _tile_loadd(4, a, p->stride);                                                                                                      \
         instruction(0, 4, 6);                                                                                                              \
@@ -75,9 +80,9 @@ INLINE void tiles(const leann_product *p, size_t i, size_t j, const bool tall, c
 
 INLINE void tile_product(const leann_product *p, const operand op)
 {
-    tiles_on();
-    for (size_t j = 0; j < p->n; j += BLOCK)
-        for (size_t i = 0; i < p->m; i += BLOCK) {
+    leann_tiles_on();
+    for (size_t i = 0; i < p->m; i += BLOCK)
+        for (size_t j = 0; j < p->n; j += BLOCK) {
             const bool tall = p->m - i > TILE;
             if (p->n - j > COLUMNS)
                 tall ? tiles(p, i, j, true, true, op) : tiles(p, i, j, false, true, op);

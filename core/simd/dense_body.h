@@ -246,13 +246,27 @@ static void norm(float *x, const float *y, size_t d, const float *gain, const fl
 
 static void u8_from_f32(const float *in, uint8_t *out, size_t n, float *step, int32_t *zero)
 {
-    lanes low = lanes_set(0), high = lanes_set(0); /* 0 is among the values that bytes stand for */
-    for (size_t j = 0; j < n; j += COLUMNS) {
-        lanes v = lanes_load(in + j);
-        low = lanes_min(low, v);
-        high = lanes_max(high, v);
+    enum { CHAINS = 4 };
+    lanes low[CHAINS], high[CHAINS];
+    EACH(c, CHAINS) low[c] = high[c] = lanes_set(0); /* 0 is among the values that bytes stand for */
+    size_t begin = 0;
+    for (; begin + CHAINS * COLUMNS <= n; begin += CHAINS * COLUMNS) EACH(c, CHAINS)
+        {
+            lanes v = lanes_load(in + begin + c * COLUMNS);
+            low[c] = lanes_min(low[c], v);
+            high[c] = lanes_max(high[c], v);
+        }
+    for (; begin < n; begin += COLUMNS) {
+        lanes v = lanes_load(in + begin);
+        low[0] = lanes_min(low[0], v);
+        high[0] = lanes_max(high[0], v);
     }
-    const float least = -lanes_most(lanes_sub(lanes_set(0), low)), range = lanes_most(high) - least;
+    EACH(c, CHAINS - 1)
+    {
+        low[0] = lanes_min(low[0], low[c + 1]);
+        high[0] = lanes_max(high[0], high[c + 1]);
+    }
+    const float least = -lanes_most(lanes_sub(lanes_set(0), low[0])), range = lanes_most(high[0]) - least;
     const bool spread = range > 0 && range < INFINITY; /* else all stands for 0: equal rows, and no numbers */
     const float inverse = spread ? 255 / range : 0;
     *step = spread ? range / 255 : 0;

@@ -12,6 +12,7 @@ extern const leann_dense_kernels leann_dense_avx2;        /* avx2, fma */
 extern const leann_dense_kernels leann_dense_avx512;      /* avx512 f, bw, vl, dq, vnni */
 extern const leann_dense_kernels leann_dense_avx512_bf16; /* and bf16 */
 extern const leann_dense_kernels leann_dense_amx;         /* and tiles of bf16 and int8 */
+void leann_tiles_on(void);                                /* AMX: eight tiles of 16 rows of 64 bytes, of zeros; until _tile_release */
 #endif
 #if defined(__aarch64__)
 extern const leann_dense_kernels leann_dense_neon;

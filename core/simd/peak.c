@@ -1,6 +1,8 @@
-/* peak.c – twelve independent chains of multiply-adds: enough to cover a latency of four cycles on two units and more.
+/* peak.c – twelve independent chains of multiply-adds: enough to cover a latency of four cycles on two units and more. Tiles of AMX: four,
+ * as that unit takes one after another.
  *
  * SPDX-License-Identifier: MIT */
+#include "core/simd/dense_tables.h"
 #include "core/simd/peak.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -32,6 +34,63 @@ __attribute__((target("avx2,fma"))) static float multiply_add_avx2(uint64_t roun
     for (int i = 1; i < 12; i++) acc[0] = _mm256_add_ps(acc[0], acc[i]);
     return _mm256_cvtss_f32(acc[0]);
 }
+
+__attribute__((target("avx512f,avx512bf16"))) static float multiply_add_bf16(uint64_t rounds, float x)
+{
+    __m512 acc[12], a = _mm512_set1_ps(x);
+#pragma GCC unroll 12
+    for (int i = 0; i < 12; i++) acc[i] = _mm512_set1_ps((float)i);
+    for (uint64_t r = 0; r < rounds; r++)
+#pragma GCC unroll 12
+        for (int i = 0; i < 12; i++) acc[i] = _mm512_dpbf16_ps(acc[i], (__m512bh)a, (__m512bh)a);
+#pragma GCC unroll 12
+    for (int i = 1; i < 12; i++) acc[0] = _mm512_add_ps(acc[0], acc[i]);
+    return _mm512_cvtss_f32(acc[0]);
+}
+
+__attribute__((target("avx512f,avx512vnni"))) static float multiply_add_u8(uint64_t rounds, float x)
+{
+    __m512i acc[12], a = _mm512_castps_si512(_mm512_set1_ps(x));
+#pragma GCC unroll 12
+    for (int i = 0; i < 12; i++) acc[i] = _mm512_set1_epi32(i);
+    for (uint64_t r = 0; r < rounds; r++)
+#pragma GCC unroll 12
+        for (int i = 0; i < 12; i++) acc[i] = _mm512_dpbusd_epi32(acc[i], a, a);
+#pragma GCC unroll 12
+    for (int i = 1; i < 12; i++) acc[0] = _mm512_add_epi32(acc[0], acc[i]);
+    return _mm512_cvtss_f32(_mm512_cvtepi32_ps(acc[0]));
+}
+
+/* Bytes without VNNI: 16-bit halves, multiplied and added by pairs. */
+__attribute__((target("avx2"))) static float multiply_add_i16(uint64_t rounds, float x)
+{
+    __m256i acc[12], a = _mm256_castps_si256(_mm256_set1_ps(x));
+#pragma GCC unroll 12
+    for (int i = 0; i < 12; i++) acc[i] = _mm256_set1_epi32(i);
+    for (uint64_t r = 0; r < rounds; r++)
+#pragma GCC unroll 12
+        for (int i = 0; i < 12; i++) acc[i] = _mm256_add_epi32(acc[i], _mm256_madd_epi16(acc[i], a));
+#pragma GCC unroll 12
+    for (int i = 1; i < 12; i++) acc[0] = _mm256_add_epi32(acc[0], acc[i]);
+    return _mm256_cvtss_f32(_mm256_cvtepi32_ps(acc[0]));
+}
+
+/* Four products of 16 x 16 sums a round, of tiles of zeros. */
+#define TILES(name, instruction)                                                                                                           \
+    __attribute__((target("amx-tile,amx-int8,amx-bf16"))) static float name(uint64_t rounds, float x)                                      \
+    {                                                                                                                                      \
+        leann_tiles_on();                                                                                                                  \
+        for (uint64_t r = 0; r < rounds; r++) {                                                                                            \
+            instruction(0, 4, 6);                                                                                                          \
+            instruction(1, 4, 7);                                                                                                          \
+            instruction(2, 5, 6);                                                                                                          \
+            instruction(3, 5, 7);                                                                                                          \
+        }                                                                                                                                  \
+        _tile_release();                                                                                                                   \
+        return x;                                                                                                                          \
+    }
+TILES(tiles_bf16, _tile_dpbf16ps)
+TILES(tiles_u8, _tile_dpbusd)
 #endif
 
 /* The same in four-float vectors of the base instruction set, a multiply and an add (one instruction on Arm). */
@@ -57,12 +116,17 @@ static float multiply_add_base(uint64_t rounds, float x)
 const leann_peak_loop *leann_peak_loops(size_t *count)
 {
     static const leann_peak_loop loops[] = {
-        {"scalar", multiply_add_base, 12 * 4 * 2},
+        {"scalar", LEANN_PEAK_F32, multiply_add_base, 12 * 4 * 2},
 #if defined(__x86_64__)
-        {"avx2", multiply_add_avx2, 12 * 8 * 2},
-        {"avx512", multiply_add_avx512, 12 * 16 * 2},
+        {"avx2", LEANN_PEAK_F32, multiply_add_avx2, 12 * 8 * 2},
+        {"avx2", LEANN_PEAK_U8, multiply_add_i16, 12 * 16 * 2},
+        {"avx512", LEANN_PEAK_F32, multiply_add_avx512, 12 * 16 * 2},
+        {"avx512", LEANN_PEAK_U8, multiply_add_u8, 12 * 64 * 2},
+        {"avx512-bf16", LEANN_PEAK_BF16, multiply_add_bf16, 12 * 32 * 2},
+        {"amx", LEANN_PEAK_BF16, tiles_bf16, 4 * 8192 * 2},
+        {"amx", LEANN_PEAK_U8, tiles_u8, 4 * 16384 * 2},
 #elif defined(__aarch64__)
-        {"neon", multiply_add_base, 12 * 4 * 2},
+        {"neon", LEANN_PEAK_F32, multiply_add_base, 12 * 4 * 2},
 #endif
     };
     *count = sizeof loops / sizeof *loops;
