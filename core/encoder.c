@@ -47,3 +47,9 @@ leann_status leann_encode(const leann_encoder *encoder, leann_ctx *ctx, leann_ro
     leann_ctx_clear(ctx);
     return n ? encoder->type->encode(encoder, ctx, role, texts, n, x) : LEANN_OK;
 }
+
+leann_status leann_count_tokens(const leann_encoder *encoder, leann_ctx *ctx, const leann_text *texts, uint32_t n, uint32_t *tokens)
+{
+    leann_ctx_clear(ctx);
+    return n ? encoder->type->count(encoder, ctx, texts, n, tokens) : LEANN_OK;
+}

@@ -167,6 +167,11 @@ const char *leann_encoder_identity(const leann_encoder *encoder);
  *   threads uses ctx's workers; a text has the same bits alone, among others, and with any number of threads */
 leann_status leann_encode(const leann_encoder *encoder, leann_ctx *ctx, leann_role role, const leann_text *texts, uint32_t n, float *x);
 
+/* Tokens of each text, as if there were no limit, without the marks at its ends.
+ *   shape   tokens (n) out
+ *   errors  those of leann_encode */
+leann_status leann_count_tokens(const leann_encoder *encoder, leann_ctx *ctx, const leann_text *texts, uint32_t n, uint32_t *tokens);
+
 #ifdef __cplusplus
 }
 #endif

@@ -64,6 +64,7 @@ def load(path):
         ("leann_encoder_dimension", c.c_uint32, (pointer,)),
         ("leann_encoder_identity", text, (pointer,)),
         ("leann_encode", c.c_int, (pointer, pointer, c.c_int, c.POINTER(Text), c.c_uint32, c.c_void_p)),
+        ("leann_count_tokens", c.c_int, (pointer, pointer, c.POINTER(Text), c.c_uint32, c.c_void_p)),
         ("leann_search", c.c_int, (pointer, pointer, RowsStruct, c.c_uint32, c.c_void_p, c.c_void_p, c.c_void_p)),
     ):
         function = getattr(lib, name)
@@ -165,5 +166,14 @@ class Encoder:
 
     def encode_into(self, texts, x, query=False):
         """texts: bytes each; x: address of the caller's array (len(texts), dimension) f32."""
-        some = (Text * len(texts))(*((text, len(text)) for text in texts))
-        self.leann.check(self.leann.lib.leann_encode(self.encoder, self.leann.ctx, int(query), some, len(texts), x))
+        self.leann.check(self.leann.lib.leann_encode(self.encoder, self.leann.ctx, int(query), self.given(texts), len(texts), x))
+
+    def count_tokens(self, texts):
+        """Tokens of each text, bytes: without a limit, without the marks at its ends."""
+        tokens = (c.c_uint32 * len(texts))()
+        self.leann.check(self.leann.lib.leann_count_tokens(self.encoder, self.leann.ctx, self.given(texts), len(texts), tokens))
+        return list(tokens)
+
+    @staticmethod
+    def given(texts):
+        return (Text * len(texts))(*((text, len(text)) for text in texts))
