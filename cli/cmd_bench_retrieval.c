@@ -16,6 +16,9 @@ static const leann_retrieval *base_of(const leann_retrieval *set, const leann_re
     return leann_retrieval_pairs(set, first) ? first : set;
 }
 
+static const uint32_t agreement_k[] = {3, 10, 100};
+enum { AGREEMENTS = sizeof agreement_k / sizeof *agreement_k };
+
 /* ---- JSON ----------------------------------------------------------------------------------------------------------------------- */
 
 static leann_value *interval_value(leann_interval x)
@@ -46,13 +49,27 @@ static leann_status ranking_value(leann_ctx *ctx, const leann_retrieval *set, co
     return status;
 }
 
+/* {"3": interval, …}: how much of base's dense lists the set's hold. */
+static leann_status agreement_value(leann_ctx *ctx, const leann_retrieval *set, const leann_retrieval *base, leann_value *v)
+{
+    leann_status status = LEANN_OK;
+    for (int i = 0; i < AGREEMENTS && status == LEANN_OK; i++) {
+        char word[16];
+        leann_interval share;
+        snprintf(word, sizeof word, "%u", agreement_k[i]);
+        status = leann_retrieval_agreement(ctx, set, base, agreement_k[i], &share);
+        if (status == LEANN_OK) leann_value_set(v, word, interval_value(share));
+    }
+    return status;
+}
+
 static leann_status print_json(leann_ctx *ctx, const leann_retrieval *set, unsigned sets)
 {
     leann_value *list = leann_value_new_list(), *all = leann_value_new_map();
     leann_status status = LEANN_OK;
     for (unsigned i = 0; i < sets && status == LEANN_OK; i++) {
         const leann_retrieval *base = base_of(set + i, set);
-        leann_value *v = leann_value_new_map(), *rankings = leann_value_new_list();
+        leann_value *v = leann_value_new_map(), *rankings = leann_value_new_list(), *agreement = leann_value_new_map();
         leann_value_set(v, "set", leann_value_new_text(set[i].name));
         leann_value_set(v, "encoder", leann_value_new_text(set[i].encoder));
         leann_value_set(v, "encoder_identity", leann_value_new_text(set[i].identity));
@@ -62,7 +79,9 @@ static leann_status print_json(leann_ctx *ctx, const leann_retrieval *set, unsig
         leann_value_set(v, "queries_of", leann_value_new_int(set[i].of));
         leann_value_set(v, "compared_with", leann_value_new_text(base->name));
         for (leann_ranking k = 0; k < LEANN_RANKINGS && status == LEANN_OK; k++) status = ranking_value(ctx, set + i, base, k, rankings);
+        if (status == LEANN_OK) status = agreement_value(ctx, set + i, base, agreement);
         leann_value_set(v, "rankings", rankings);
+        leann_value_set(v, "dense_agreement", agreement);
         leann_value_append(list, v);
     }
     leann_value_set(all, "sets", list);
@@ -111,6 +130,13 @@ static leann_status print_differences(leann_ctx *ctx, const leann_retrieval *set
         }
         printf("\n");
     }
+    if (base == set || status != LEANN_OK) return status;
+    printf("nearest of dense of %s that its own hold:", base->name);
+    for (int i = 0; i < AGREEMENTS && status == LEANN_OK; i++) {
+        status = leann_retrieval_agreement(ctx, set, base, agreement_k[i], &x);
+        if (status == LEANN_OK) printf("%s of %u %.4f [%.4f, %.4f]", i ? "," : "", agreement_k[i], x.value, x.lo, x.hi);
+    }
+    printf("\n");
     return status;
 }
 

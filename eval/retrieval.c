@@ -318,12 +318,42 @@ leann_status leann_retrieval_mean(leann_ctx *ctx, const leann_retrieval *r, lean
     return leann_stats_bootstrap(ctx, r->value[ranking][measure], r->queries, resampling_seed, out);
 }
 
+static leann_status check_pairs(leann_ctx *ctx, const leann_retrieval *a, const leann_retrieval *b)
+{
+    if (leann_retrieval_pairs(a, b)) return LEANN_OK;
+    return leann_fail(ctx, LEANN_EINVAL, "%s and %s have not the same texts and queries, so that they cannot be compared query by query",
+                      a->name, b->name);
+}
+
 leann_status leann_retrieval_difference(leann_ctx *ctx, const leann_retrieval *a, leann_ranking a_ranking, const leann_retrieval *b,
                                         leann_ranking b_ranking, leann_retrieval_measure measure, leann_interval *out)
 {
-    if (!leann_retrieval_pairs(a, b))
-        return leann_fail(ctx, LEANN_EINVAL,
-                          "%s and %s have not the same texts and queries, so that they cannot be compared query by query", a->name,
-                          b->name);
+    leann_status status = check_pairs(ctx, a, b);
+    if (status != LEANN_OK) return status;
     return leann_stats_paired_difference(ctx, a->value[a_ranking][measure], b->value[b_ranking][measure], a->queries, resampling_seed, out);
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+leann_status leann_retrieval_agreement(leann_ctx *ctx, const leann_retrieval *a, const leann_retrieval *b, uint32_t k, leann_interval *out)
+{
+    const size_t mark = leann_scratch_mark(ctx);
+    leann_status status = check_pairs(ctx, a, b);
+    double *share = status == LEANN_OK ? leann_scratch(ctx, a->queries * sizeof *share) : NULL;
+    if (!share) return status == LEANN_OK ? leann_ctx_status(ctx) : status;
+    for (uint32_t i = 0; i < a->queries; i++) {
+        const uint32_t *of_a = a->ids[LEANN_DENSE] + (size_t)i * LEANN_RETRIEVAL_DEPTH;
+        const uint32_t *of_b = b->ids[LEANN_DENSE] + (size_t)i * LEANN_RETRIEVAL_DEPTH;
+        const uint32_t na = least(k, a->found[LEANN_DENSE][i]), nb = least(k, b->found[LEANN_DENSE][i]);
+        uint32_t both = 0;
+        for (uint32_t x = 0; x < nb; x++)
+            for (uint32_t y = 0; y < na; y++) both += of_a[y] == of_b[x];
+        share[i] = nb ? (double)both / nb : 1;
+    }
+    status = leann_stats_bootstrap(ctx, share, a->queries, resampling_seed, out);
+    leann_scratch_reset(ctx, mark);
+    return status;
 }

@@ -67,6 +67,9 @@ leann_status leann_retrieval_mean(leann_ctx *ctx, const leann_retrieval *r, lean
                                   leann_interval *out);
 leann_status leann_retrieval_difference(leann_ctx *ctx, const leann_retrieval *a, leann_ranking a_ranking, const leann_retrieval *b,
                                         leann_ranking b_ranking, leann_retrieval_measure measure, leann_interval *out);
+/* The share of b's dense list, its first k, that the first k of a's hold: recall of a's truth against b's.
+ *   errors  ENOMEM; EINVAL as before */
+leann_status leann_retrieval_agreement(leann_ctx *ctx, const leann_retrieval *a, const leann_retrieval *b, uint32_t k, leann_interval *out);
 bool leann_retrieval_pairs(const leann_retrieval *a, const leann_retrieval *b); /* whether they can be compared query by query */
 
 #endif

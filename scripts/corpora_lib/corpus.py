@@ -172,3 +172,14 @@ def write(folder, texts, queries, facts):
     new.rename(folder)
     print(f"{folder}: {len(texts):,} files, {size / 1e6:.1f} MB, about {about:,} chunks, {len(queries):,} queries "
           f"({', '.join(f'{n:,} {kind}' for kind, n in sorted(kinds.items())) or 'none'})", flush=True)
+
+
+def join(out, names):
+    """OUT/queries.jsonl: the queries of these corpora, their paths as seen from OUT."""
+    new = out / "queries.jsonl.new"
+    with open(new, "w", encoding="utf-8") as file:
+        for name in names:
+            for line in open(out / name / "queries.jsonl", encoding="utf-8"):
+                query = json.loads(line)
+                file.write(json.dumps({**query, "path": f"{name}/{query['path']}"}, ensure_ascii=False) + "\n")
+    new.replace(out / "queries.jsonl")

@@ -292,11 +292,19 @@ static void test_set(void **state)
     assert_int_equal(leann_retrieval_run(ctx, turned, true, &r, &other), LEANN_OK);
     assert_true(leann_retrieval_pairs(&r, &other) && mean(ctx, &other, LEANN_BM25, LEANN_NDCG_10) == 1);
     assert_true(mean(ctx, &other, LEANN_DENSE, LEANN_RECALL_1) < mean(ctx, &r, LEANN_DENSE, LEANN_RECALL_3));
+    /* Query 0 finds 3, 2, 1 by them where it found 1, 0, 2; query 1 the same as before. */
+    assert_int_equal(leann_retrieval_agreement(ctx, &other, &r, 3, &v), LEANN_OK);
+    assert_true(near(v.value, (2.0 / 3 + 1) / 2) && v.lo <= v.value && v.value <= v.hi);
+    assert_int_equal(leann_retrieval_agreement(ctx, &other, &r, 2, &v), LEANN_OK);
+    assert_true(v.value == 0.5);
+    assert_int_equal(leann_retrieval_agreement(ctx, &other, &r, 100, &v), LEANN_OK);
+    assert_true(v.value == 1);
     leann_retrieval_free(&other);
     /* Half of the queries are others. */
     assert_int_equal(leann_retrieval_run(ctx, path, false, &r, &other), LEANN_OK);
     assert_true(other.queries == 1 && other.of == 2 && !leann_retrieval_pairs(&r, &other));
     assert_int_equal(leann_retrieval_difference(ctx, &other, LEANN_BM25, &r, LEANN_DENSE, LEANN_MRR_10, &v), LEANN_EINVAL);
+    assert_int_equal(leann_retrieval_agreement(ctx, &other, &r, 10, &v), LEANN_EINVAL);
     leann_retrieval_free(&other);
     leann_retrieval_free(&r);
     unlink(path), unlink(turned);
