@@ -25,6 +25,7 @@
 #define LEANN_CLI_H
 
 #include "core/value.h"
+#include "encoders/minilm.h"
 
 typedef enum { CLI_FLAG, CLI_INT, CLI_REAL, CLI_TEXT, CLI_LIST } cli_type; /* LIST: text that may be given many times */
 
@@ -96,6 +97,18 @@ void cli_progress_clear(void); /* before printing something else */
 
 leann_status cli_dataset_output(cli *c, const char *path);   /* wrong usage unless it ends in .hdf5 or .h5 */
 leann_status cli_dataset_describe(cli *c, const char *path); /* prints the line that ends each command which makes one */
+
+/* ---- encoders: encoder.c -------------------------------------------------------------------------------------------------- */
+
+#define CLI_ENCODER_OPTIONS                                                                                                                \
+    {"encoder", CLI_TEXT, "'{…}'", "a word, or {word: {parameter: value}} (`leann plugins encoder`)", "minilm", 0, 0},                     \
+        {"model", CLI_TEXT, "DIR", "its model: a Hugging Face folder or a packed file (default " LEANN_MODEL_DEFAULT ")", NULL, 0, 0},     \
+    {                                                                                                                                      \
+        "precision", CLI_TEXT, "P", "its precision: f32 (the default), bf16 or int8", NULL, 0, 0                                           \
+    }
+/* The encoder that these name. canonical (heap, or NULL): its configuration with defaults filled in.
+ *   errors  those of leann_encoder_new; free both, also after a failure */
+leann_status cli_encoder_open(cli *c, leann_encoder **out, char **canonical);
 
 /* ---- for main.c ---------------------------------------------------------------------------------------------------------- */
 

@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct {
@@ -34,50 +33,6 @@ static void note_left(void *arg, leann_left why, const char *path, uint64_t byte
                  cli_int(a->c, "max-file-mb"));
     else if (why == LEANN_LEFT_UNREADABLE || why == LEANN_LEFT_DEEP || is_input(a->c, path))
         cli_note(a->c, "%s: left out, it is %s", path, leann_left_word(why));
-}
-
-/* ---- the encoder --------------------------------------------------------------------------------------------------------- */
-
-/* --encoder WORD or {WORD: {…}}, with --model and --precision put into it. */
-static leann_status encoder_config(cli *c, leann_value **out)
-{
-    const char *text = cli_text(c, "encoder"), *word = NULL, *model = cli_text(c, "model"), *precision = cli_text(c, "precision");
-    char full[PATH_MAX];
-    leann_status status = leann_config_parse(c->ctx, "--encoder", text, strlen(text), out);
-    if (status != LEANN_OK || (!model && !precision)) return status;
-    leann_value *params = NULL, *config = leann_value_new_map();
-    if (leann_value_type(*out) == LEANN_V_MAP && leann_value_count(*out) == 1)
-        params = leann_value_copy(leann_value_entry(*out, 0, &word));
-    else
-        word = leann_value_text(*out, "");
-    if (leann_value_type(params) != LEANN_V_MAP) {
-        leann_value_free(params);
-        params = leann_value_new_map();
-    }
-    if (model) leann_value_set(params, "model", leann_value_new_text(realpath(model, full) ? full : model)); /* from wherever it is read */
-    if (precision) leann_value_set(params, "precision", leann_value_new_text(precision));
-    leann_value_set(config, word, params);
-    leann_value_free(*out);
-    *out = config;
-    return LEANN_OK;
-}
-
-/* The encoder, and its configuration with defaults filled in (heap). */
-static leann_status open_encoder(cli *c, leann_encoder **out, char **canonical)
-{
-    leann_value *config = NULL;
-    leann_choice choice = {0};
-    leann_status status = encoder_config(c, &config);
-    if (status == LEANN_OK) status = leann_choice_new(c->ctx, "encoder", config, &choice);
-    if (status == LEANN_OK) {
-        leann_value *v = leann_choice_value(choice);
-        *canonical = leann_value_json(v, true, 0);
-        leann_value_free(v);
-        status = *canonical ? leann_encoder_open(c->ctx, choice, out) : LEANN_ENOMEM;
-    }
-    leann_choice_free(choice);
-    leann_value_free(config);
-    return status;
 }
 
 /* ---- what it says -------------------------------------------------------------------------------------------------------- */
@@ -147,7 +102,7 @@ static leann_status run(cli *c)
     leann_status status = cli_dataset_output(c, output);
     if (status != LEANN_OK) return status;
     if (cli_given(c, "queries") && cli_given(c, "split")) return cli_usage(c, "give --queries or --split, not both");
-    if ((status = open_encoder(c, &encoder, &config)) != LEANN_OK) goto done;
+    if ((status = cli_encoder_open(c, &encoder, &config)) != LEANN_OK) goto done;
     leann_text_options options = {
         .inputs = c->word,
         .input_count = c->words,
@@ -180,10 +135,7 @@ done:
 
 static const cli_option options[] = {
     {"output", CLI_TEXT, "X.hdf5", "the data set to make", NULL, 0, 0},
-    {"encoder", CLI_TEXT, "'{…}'", "what makes the vectors: a word, or {word: {parameter: value}} (`leann plugins encoder`)", "minilm", 0,
-     0},
-    {"model", CLI_TEXT, "DIR", "the encoder's model", NULL, 0, 0},
-    {"precision", CLI_TEXT, "P", "the encoder's precision: f32, bf16 or int8", NULL, 0, 0},
+    CLI_ENCODER_OPTIONS,
     {"queries", CLI_TEXT, "FILE", "queries, one a line, or {\"text\": …} a line", NULL, 0, 0},
     {"split", CLI_INT, "N", "hold N chunks, drawn by --seed, out as the queries instead", NULL, 1, 2147483646.0},
     {"chunk-tokens", CLI_INT, "N", "tokens a chunk at most; 0: what the encoder takes, less the two marks", "0", 0, 1048576},

@@ -2,31 +2,12 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "cli/cli.h"
-#include "encoders/minilm.h"
 #include "server/pypi_index.h"
 #include "server/server.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-/* The encoder as --encoder says, or minilm of --model and --precision. */
-static leann_status open_encoder(cli *c, leann_encoder **out)
-{
-    if (cli_given(c, "encoder")) {
-        if (cli_given(c, "model") || cli_given(c, "precision")) return cli_usage(c, "--encoder or --model and --precision, not both");
-        return leann_encoder_new(c->ctx, cli_text(c, "encoder"), out);
-    }
-    leann_value *minilm = leann_value_new_map(), *config = leann_value_new_map();
-    leann_value_set(minilm, "model", leann_value_new_text(cli_given(c, "model") ? cli_text(c, "model") : ""));
-    leann_value_set(minilm, "precision", leann_value_new_text(cli_text(c, "precision")));
-    leann_value_set(config, "minilm", minilm);
-    char *text = leann_value_json(config, false, 0);
-    leann_value_free(config);
-    leann_status status = text ? leann_encoder_new(c->ctx, text, out) : leann_fail(c->ctx, LEANN_ENOMEM, "no memory for a configuration");
-    leann_free(text);
-    return status;
-}
 
 /* What clients are told: --name, or the last part of the model's path. */
 static char *name_of(cli *c)
@@ -114,7 +95,7 @@ static leann_status run(cli *c)
     leann_pypi_index *index = NULL;
     leann_server_options options = options_of(c);
     char *name = name_of(c), *endpoint = endpoint_of(c);
-    leann_status status = name && endpoint ? open_encoder(c, &encoder) : LEANN_ENOMEM;
+    leann_status status = name && endpoint ? cli_encoder_open(c, &encoder, NULL) : LEANN_ENOMEM;
     options.model = name;
     options.endpoint = endpoint;
     if (status == LEANN_OK) status = open_passages(c, encoder, &index, &options);
@@ -127,9 +108,7 @@ static leann_status run(cli *c)
 }
 
 static const cli_option options[] = {
-    {"model", CLI_TEXT, "DIR", "a Hugging Face folder, or a packed file (default " LEANN_MODEL_DEFAULT ")", NULL, 0, 0},
-    {"precision", CLI_TEXT, "P", "f32, bf16 or int8", "f32", 0, 0},
-    {"encoder", CLI_TEXT, "CONFIG", "any other encoder, as YAML: WORD or {WORD: {parameter: value}}", NULL, 0, 0},
+    CLI_ENCODER_OPTIONS,
     {"name", CLI_TEXT, "NAME", "the model's name as clients are told it (default: from its path)", NULL, 0, 0},
     {"port", CLI_INT, "N", "of ZeroMQ; 0: any free one", "5555", 0, 65535},
     {"http-port", CLI_INT, "N", "of /health and /metrics; 0: any free one", "8081", 0, 65535},

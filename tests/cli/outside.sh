@@ -3,6 +3,7 @@
 set -u
 leann=${LEANN_BIN:?}
 case $leann in /*) ;; *) leann=$PWD/$leann ;; esac
+here=$(cd "$(dirname "$0")" && pwd)
 tmp=$(mktemp -d)
 tidy() { chmod -R u+w "$tmp"; rm -rf "$tmp"; }
 trap tidy EXIT

@@ -5,43 +5,7 @@
 . "$(dirname "$0")/outside.sh"
 export LC_ALL=C
 
-# ---- a model of one layer of 64 with random weights (BF16 between 0.03 and 0.1, of either sign), whose tokens are letters and digits
-mkdir -p tiny/1_Pooling
-cat >tiny/config.json <<'END'
-{"model_type": "bert", "hidden_act": "gelu", "vocab_size": 76, "hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2,
- "intermediate_size": 64, "max_position_embeddings": 64, "type_vocab_size": 2, "layer_norm_eps": 1e-12}
-END
-letters=$(printf '%s ' {a..z} {0..9})
-{
-    printf '[%s]\n' PAD UNK CLS SEP
-    for l in $letters; do printf '%s\n##%s\n' "$l" "$l"; done
-} >tiny/vocab.txt
-cat >tiny/modules.json <<'END'
-[{"path": "", "type": "a.Transformer"}, {"path": "1_Pooling", "type": "a.Pooling"}, {"path": "2_Normalize", "type": "a.Normalize"}]
-END
-echo '{"pooling_mode_mean_tokens": true}' >tiny/1_Pooling/config.json
-head='{' at=0
-tensor() { # NAME ROWS [COLUMNS]
-    local bytes=$(($2 * ${3:-1} * 2))
-    head+="\"$1\":{\"dtype\":\"BF16\",\"shape\":[$2${3:+,$3}],\"data_offsets\":[$at,$((at + bytes))]},"
-    at=$((at + bytes))
-}
-pair() { tensor "$1.weight" "$2" ${3:+"$3"} && tensor "$1.bias" "$2"; }
-tensor embeddings.word_embeddings.weight 76 64
-tensor embeddings.position_embeddings.weight 64 64
-tensor embeddings.token_type_embeddings.weight 2 64
-pair embeddings.LayerNorm 64
-for part in attention.self.query attention.self.key attention.self.value attention.output.dense intermediate.dense output.dense; do
-    pair encoder.layer.0.$part 64 64
-done
-pair encoder.layer.0.attention.output.LayerNorm 64
-pair encoder.layer.0.output.LayerNorm 64
-head=${head%,}'}'
-n=${#head}
-{
-    printf "\\$(printf %o $((n & 255)))\\$(printf %o $((n >> 8)))\0\0\0\0\0\0%s" "$head"
-    awk -v n=$((at / 2)) 'BEGIN { srand(1); for (i = 0; i < n; i++) printf "%c%c", 33 + int(rand() * 90), rand() < 0.5 ? 61 : 189 }'
-} >tiny/model.safetensors
+python3 "$here/tiny_model.py" tiny || exit 1 # its tokens are letters and digits
 
 # ---- texts: paragraphs of 55 letters, and code
 mkdir -p in/code in/build
@@ -129,6 +93,18 @@ expect 0 "as predicted" "$leann" build ./plain.hdf5 plain.leann --config '{metho
 expect 1 "has no passages: it was not made by" "$leann" search plain.leann ./plain.hdf5 --query '{rerank: 5, fetcher: passages}'
 strata='{method: anchor, build: {selector: {stratified-kmeans: {group_by: language}}}}'
 expect 0 "as predicted" "$leann" build ./x.hdf5 a.leann --config "$strata"
+
+# ---- queries that say where their answers lie: how well they are found
+for i in 1 2 3 4 5 6; do echo '{"text": "return f'$i'", "path": "in/code/'$i'.c", "first_line": 1, "last_line": 4}'; done >judged.jsonl
+expect 0 "6 queries" make_set --output j.hdf5 --queries judged.jsonl
+expect 0 "6 queries" make_set --output k.hdf5 --queries judged.jsonl --precision int8
+expect 0 "./j.hdf5: 2009 passages, 3 of 6 queries" "$leann" bench retrieval ./j.hdf5
+expect 0 "nearest of dense of ./j.hdf5 that its own hold: of 3 " "$leann" bench retrieval ./j.hdf5 ./k.hdf5 --all
+grep -qE "^bm25 +1\.000 \[1\.000, 1\.000\]" out || say "a word that one chunk alone has is not found: $(cat out)"
+grep -qE "^hybrid +[01]\.[0-9]{3} \[" out || say "no hybrid: $(cat out)"
+expect 0 '"compared_with": "./j.hdf5"' "$leann" bench retrieval ./j.hdf5 ./k.hdf5 --all --json
+expect 1 "does not say what is relevant to its queries" "$leann" bench retrieval ./x.hdf5
+expect 1 "which is none of the files of the set" "$leann" dataset text in/prose.txt --model tiny --output n.hdf5 --queries judged.jsonl
 # A set that refers to its files.
 expect 0 "3 queries" make_set --output r.hdf5 --queries queries.txt --no-text
 [ "$(stat -c %s r.hdf5)" -lt "$(stat -c %s x.hdf5)" ] || say "a set without text is not smaller"

@@ -10,46 +10,7 @@ limit=(timeout 60)
 printf '%s\n' called_from_lib:libzmq.so race:libzmq.so race:libstdc++.so >tsan
 export TSAN_OPTIONS="suppressions=$tmp/tsan ${TSAN_OPTIONS-}"
 
-# A BERT of two layers with random weights, as Hugging Face keeps one.
-python3 - tiny <<'PYTHON' || exit 1
-import array, json, os, random, struct, sys
-folder, h, inner, layers, words, positions = sys.argv[1], 64, 128, 2, 12, 20
-os.makedirs(folder + "/1_Pooling")
-random.seed(1)
-header, data = {}, b""
-def add(name, *shape):
-    global data
-    n = shape[0] * (shape[1] if len(shape) > 1 else 1)
-    some = array.array("f", (random.uniform(-1, 1) for _ in range(n))).tobytes()
-    header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + len(some)]}
-    data += some
-def pair(name, *shape):
-    add(name + ".weight", *shape)
-    add(name + ".bias", shape[0])
-for name, n in ("word", words), ("position", positions), ("token_type", 2):
-    add("embeddings.%s_embeddings.weight" % name, n, h)
-pair("embeddings.LayerNorm", h)
-for i in range(layers):
-    for name, shape in (("attention.self.query", (h, h)), ("attention.self.key", (h, h)), ("attention.self.value", (h, h)),
-                        ("attention.output.dense", (h, h)), ("attention.output.LayerNorm", (h,)), ("intermediate.dense", (inner, h)),
-                        ("output.dense", (h, inner)), ("output.LayerNorm", (h,))):
-        pair("encoder.layer.%d.%s" % (i, name), *shape)
-head = json.dumps(header).encode()
-open(folder + "/model.safetensors", "wb").write(struct.pack("<Q", len(head)) + head + data)
-def put(name, value):
-    open(folder + "/" + name, "w").write(value if isinstance(value, str) else json.dumps(value))
-put("config.json", {"architectures": ["BertModel"], "model_type": "bert", "hidden_act": "gelu", "vocab_size": words, "hidden_size": h,
-                    "num_hidden_layers": layers, "num_attention_heads": 2, "intermediate_size": inner,
-                    "max_position_embeddings": positions, "type_vocab_size": 2, "layer_norm_eps": 1e-12})
-put("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nhello\nworld\n##s\na\nof\n!\n.\n")
-put("modules.json", [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
-                     {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
-                     {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}])
-put("1_Pooling/config.json", {"word_embedding_dimension": h, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True,
-                              "pooling_mode_max_tokens": False})
-put("sentence_bert_config.json", {"max_seq_length": 16, "do_lower_case": False})
-put("tokenizer_config.json", {"do_lower_case": True})
-PYTHON
+python3 "$here/tiny_model.py" tiny --layers 2 --inner 128 --positions 20 --longest 16 --words hello world '##s' a of '!' . || exit 1
 
 # The client: ZMTP 3.0 with the NULL mechanism, as a REQ socket. wire.py HOST:PORT FRAME… prints the frames of the answer, a line each.
 cat >wire.py <<'PYTHON'
@@ -215,7 +176,7 @@ expect 1 "HTTP" "$leann" embed-server --model tiny --port 0 --http-port "${first
 expect 1 "cannot listen at tcp://nonsense" "$leann" embed-server --model tiny --no-http --bind nonsense
 expect 1 "neither tcp" "$leann" embed-server --model tiny --no-http --endpoint udp://127.0.0.1:1
 expect 2 "between 0 and 65535" "$leann" embed-server --port 70000
-expect 2 "not both" "$leann" embed-server --encoder zmq --model tiny
+expect 1 "precision" "$leann" embed-server --encoder zmq --precision int8
 expect 1 "did you mean 'zmq'" "$leann" embed-server --encoder zmp
 expect 1 "none" "$leann" embed-server --model none --no-http --port 0
 expect 1 "gave no answer, 1 times after 100 ms" "$leann" embed-server --no-http --port 0 \
