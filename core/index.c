@@ -125,6 +125,11 @@ static void add_revisions(leann_ctx *ctx, leann_value *map, const leann_param *t
     }
 }
 
+void leann_choice_revisions(leann_ctx *ctx, leann_choice choice, leann_value *out)
+{
+    add_revisions(ctx, out, choice.plugin->params, choice.params);
+}
+
 leann_status leann_method_revisions(leann_ctx *ctx, const leann_value *config, const leann_value *query, leann_value **out)
 {
     const leann_method_type *type;

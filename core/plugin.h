@@ -339,5 +339,7 @@ leann_status leann_choice_labels(leann_ctx *ctx, leann_choice choice, const lean
 leann_status leann_method_labels(leann_ctx *ctx, const leann_value *config, const leann_dataset *data, char hex[65]);
 /* {"method anchor": 1, "selector kmeans": 2, …}: the revision of every plug-in that a configuration and (NULL: none) a query name. */
 leann_status leann_method_revisions(leann_ctx *ctx, const leann_value *config, const leann_value *query, leann_value **out);
+/* Adds to out, a map as above, the plug-ins that a choice's parameters name, not the choice itself. */
+void leann_choice_revisions(leann_ctx *ctx, leann_choice choice, leann_value *out);
 
 #endif

@@ -37,9 +37,14 @@ static leann_status links_open(leann_ctx *ctx, leann_reader *r, void *arg, void 
 leann_status leann_links_make(leann_ctx *ctx, leann_stages *stages, leann_rows rows, leann_choice graph, leann_value *over,
                               leann_graph **out)
 {
-    leann_value *words = leann_value_new_map();
+    leann_value *words = leann_value_new_map(), *parts = leann_value_new_map();
     leann_value_set(words, "graph", leann_choice_value(graph));
     leann_value_set(words, "revision", leann_value_new_int(graph.plugin->revision));
+    leann_choice_revisions(ctx, graph, parts);
+    if (leann_value_count(parts) > 0)
+        leann_value_set(words, "parts", parts);
+    else
+        leann_value_free(parts);
     leann_value_set(words, "over", over);
     links_job job = {rows, graph};
     leann_stage stage = {"graph", words, links_make, links_save, links_open};

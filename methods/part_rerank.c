@@ -6,7 +6,10 @@
  * SPDX-License-Identifier: MIT */
 #include "methods/parts.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#define FIRST 0x80000000u /* of a place: nobody asked for the row before */
 
 leann_status leann_rerank_plan(leann_ctx *ctx, leann_plan *plan, leann_choice fetcher, uint32_t rerank)
 {
@@ -19,39 +22,89 @@ leann_status leann_rerank_plan(leann_ctx *ctx, leann_plan *plan, leann_choice fe
     return leann_fetcher_of(fetcher)->open(ctx, plan->source, plan->data, fetcher.params, &plan->fetcher);
 }
 
-static leann_status fetch_keys(leann_ctx *ctx, const leann_fetcher *fetcher, leann_space space, const float *q, leann_hit *hit, uint32_t n)
+/* ---- exact keys ------------------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    uint32_t id, at; /* at: of all that is wanted, query after query */
+} asked;
+
+static int by_id(const void *a, const void *b)
 {
-    size_t mark = leann_scratch_mark(ctx);
-    leann_status status = LEANN_ENOMEM;
-    uint32_t batch = fetcher->best_batch && fetcher->best_batch < n ? fetcher->best_batch : n;
-    uint32_t *ids = leann_scratch(ctx, batch * sizeof *ids);
-    float *key = leann_scratch(ctx, batch * sizeof *key);
-    if (!ids || !key) goto done;
-    for (uint32_t first = 0; first < n; first += batch) {
-        uint32_t m = n - first < batch ? n - first : batch;
-        size_t inner = leann_scratch_mark(ctx);
+    const asked *x = a, *y = b;
+    if (x->id != y->id) return x->id < y->id ? -1 : 1;
+    return (x->at > y->at) - (x->at < y->at);
+}
+
+/* ids: each once, ascending; place (total): where each wanted row is among them. Who asks first is who pays. Returns how many ids. */
+static uint32_t each_once(leann_wanted *wanted, uint32_t queries, asked *all, uint32_t *ids, uint32_t *place)
+{
+    uint32_t total = 0, n = 0;
+    for (uint32_t i = 0; i < queries; i++)
+        for (uint32_t j = 0; j < wanted[i].n; j++, total++) all[total] = (asked){wanted[i].hit[j].id, total};
+    qsort(all, total, sizeof *all, by_id);
+    for (uint32_t i = 0; i < total; i++) {
+        const bool first = i == 0 || all[i].id != all[i - 1].id;
+        if (first) ids[n++] = all[i].id;
+        place[all[i].at] = first ? (n - 1) | FIRST : n - 1;
+    }
+    for (uint32_t i = 0, at = 0; i < queries; i++)
+        for (uint32_t j = 0; j < wanted[i].n; j++, at++) {
+            wanted[i].fetched += (place[at] & FIRST) != 0;
+            place[at] &= ~FIRST;
+        }
+    return n;
+}
+
+/* Keys of those of a query's rows that lie among rows [first, first + rows.n); room: for wanted->n of each. */
+static leann_status key_some(leann_ctx *ctx, leann_rows rows, uint32_t first, const uint32_t *place, leann_wanted *wanted, uint32_t *some,
+                             float *key)
+{
+    const size_t mark = leann_scratch_mark(ctx);
+    uint32_t n = 0;
+    for (uint32_t j = 0; j < wanted->n; j++)
+        if (place[j] >= first && place[j] - first < rows.n) some[n++] = place[j] - first;
+    if (n == 0) return LEANN_OK;
+    leann_scorer *scorer = leann_rows_scorer(ctx, rows, wanted->q);
+    if (!scorer) return leann_ctx_status(ctx);
+    scorer->score(scorer, (leann_span){LEANN_NONE, 0, n, some}, INFINITY, key, NULL);
+    for (uint32_t j = 0, i = 0; j < wanted->n; j++)
+        if (place[j] >= first && place[j] - first < rows.n) wanted->hit[j].key = key[i++];
+    leann_scratch_reset(ctx, mark);
+    return LEANN_OK;
+}
+
+leann_status leann_fetch_wanted(leann_ctx *ctx, const leann_plan *plan, leann_wanted *wanted, uint32_t queries)
+{
+    const leann_fetcher *fetcher = plan->fetcher;
+    const size_t mark = leann_scratch_mark(ctx);
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < queries; i++) total += wanted[i].n;
+    if (total == 0) return LEANN_OK;
+    asked *all = leann_scratch(ctx, total * sizeof *all);
+    uint32_t *ids = leann_scratch(ctx, total * sizeof *ids), *place = leann_scratch(ctx, total * sizeof *place);
+    uint32_t *some = leann_scratch(ctx, total * sizeof *some);
+    float *key = leann_scratch(ctx, total * sizeof *key);
+    if (!all || !ids || !place || !some || !key) return leann_ctx_status(ctx);
+    const uint32_t n = each_once(wanted, queries, all, ids, place);
+    const uint32_t batch = fetcher->best_batch && fetcher->best_batch < n ? fetcher->best_batch : n;
+    leann_status status = LEANN_OK;
+    for (uint32_t first = 0; first < n && !status; first += batch) {
+        const size_t inner = leann_scratch_mark(ctx);
         uint64_t ticket;
         leann_rows rows;
-        for (uint32_t i = 0; i < m; i++) ids[i] = hit[first + i].id;
-        status = fetcher->type->submit(fetcher, ctx, ids, m, &ticket);
-        if (status == LEANN_OK) status = fetcher->type->collect(fetcher, ctx, ticket, 0, &rows);
-        if (status != LEANN_OK) goto done;
-        rows.space = space;
-        leann_scorer *scorer = leann_rows_scorer(ctx, rows, q);
-        if (!scorer) {
-            status = LEANN_ENOMEM;
-            goto done;
-        }
-        scorer->score(scorer, (leann_span){LEANN_NONE, 0, m, NULL}, INFINITY, key, NULL);
-        leann_ctx_work(ctx)->dist_comps += m;
-        for (uint32_t i = 0; i < m; i++) hit[first + i].key = key[i];
+        status = fetcher->type->submit(fetcher, ctx, ids + first, n - first < batch ? n - first : batch, &ticket);
+        if (!status) status = fetcher->type->collect(fetcher, ctx, ticket, 0, &rows);
+        rows.space = plan->index->space;
+        for (uint32_t i = 0, at = 0; i < queries && !status; at += wanted[i++].n)
+            status = key_some(ctx, rows, first, place + at, &wanted[i], some, key);
         leann_scratch_reset(ctx, inner);
     }
-    status = LEANN_OK;
-done:
+    leann_ctx_work(ctx)->dist_comps += total;
     leann_scratch_reset(ctx, mark);
     return status;
 }
+
+/* ---- the best of them -------------------------------------------------------------------------------------------------------------- */
 
 leann_status leann_rerank(leann_ctx *ctx, const leann_plan *plan, const float *q, leann_hit *hit, uint32_t n, uint32_t k, uint32_t *ids,
                           float *key, uint32_t *found)
@@ -62,7 +115,7 @@ leann_status leann_rerank(leann_ctx *ctx, const leann_plan *plan, const float *q
         size_t mark = leann_scratch_mark(ctx);
         leann_sieve top;
         if (!leann_sieve_start(&top, ctx, n)) return leann_ctx_status(ctx);
-        leann_status status = fetch_keys(ctx, plan->fetcher, plan->index->space, q, hit, n);
+        leann_status status = leann_fetch_wanted(ctx, plan, &(leann_wanted){.q = q, .hit = hit, .n = n}, 1);
         if (status == LEANN_OK) {
             for (uint32_t i = 0; i < n; i++) leann_sieve_push(&top, hit[i].key, hit[i].id);
             memcpy(hit, leann_sieve_sort(&top), n * sizeof *hit);

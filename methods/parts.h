@@ -219,10 +219,41 @@ typedef struct {
 leann_status leann_nodes_search(leann_ctx *ctx, const leann_nodes *nodes, leann_scorer *coarse, leann_nodes_query query, const float *q,
                                 uint32_t k, leann_hit **hit, uint32_t *found);
 
+/* ---- edges: the links of a graph's level 0 in few bits, for walks that wait for other things -------------------------------------------- */
+
+typedef struct {
+    uint32_t n, entry, longest; /* longest: list */
+    uint64_t links, room;       /* room: links that the file is sized for */
+    unsigned low_bits;
+    const uint64_t *low, *high;
+    const uint32_t *place; /* of the first bit of every 32nd node's links */
+    void *owned[3];        /* NULL where the file has them */
+} leann_edges;
+/* errors  EINVAL the graph has more than `room` links; EUNSUPPORTED too many for the packed form; ENOMEM. *out may hold something then */
+leann_status leann_edges_make(leann_ctx *ctx, const leann_graph *graph, uint64_t room, leann_edges *out);
+leann_status leann_edges_save(const leann_edges *edges, leann_writer *w);
+/* The links where the file has them, all of them checked.
+ *   errors  EFORMAT, another room too */
+leann_status leann_edges_open(leann_ctx *ctx, const leann_reader *r, uint32_t n, uint64_t room, leann_edges *out);
+void leann_edges_free(leann_edges *edges);
+void leann_edges_predict(uint64_t n, uint64_t room, leann_ledger *ledger);
+/* The links of a node, ascending: ids (longest) out; returns how many. */
+uint32_t leann_edges_list(const leann_edges *edges, uint32_t node, uint32_t *ids);
+
 /* ---- the exact re-rank ---------------------------------------------------------------------------------------------------------- */
 
 /* Opens the fetcher of a plan that re-ranks `rerank` candidates; EINVAL when there are no source rows to fetch from. */
 leann_status leann_rerank_plan(leann_ctx *ctx, leann_plan *plan, leann_choice fetcher, uint32_t rerank);
+/* Exact keys of the rows that several queries want, by the plan's fetcher: each row is fetched once, in the fetcher's best batches.
+ *   shape   wanted (queries): hit (n) with ids in, keys out; fetched grows by the rows that no query before it wants
+ *   errors  the fetcher's; ENOMEM */
+typedef struct {
+    const float *q;
+    leann_hit *hit;
+    uint32_t n;
+    uint64_t fetched;
+} leann_wanted;
+leann_status leann_fetch_wanted(leann_ctx *ctx, const leann_plan *plan, leann_wanted *wanted, uint32_t queries);
 /* The k best of n sorted hits: as they are, or, where the plan has a fetcher, by their exact keys. hit (n) is overwritten. */
 leann_status leann_rerank(leann_ctx *ctx, const leann_plan *plan, const float *q, leann_hit *hit, uint32_t n, uint32_t k, uint32_t *ids,
                           float *key, uint32_t *found);

@@ -48,15 +48,18 @@ static void list_configs(void)
 {
     for (size_t i = 0; i < leann_plugin_count(LEANN_METHOD); i++) {
         const char *method = leann_plugin_at(LEANN_METHOD, i)->name;
-        if (strcmp(method, "anchor") && strcmp(method, "graph") && strcmp(method, "codes")) add_config("{method: %s}", method);
+        if (strcmp(method, "anchor") && strcmp(method, "graph") && strcmp(method, "codes") && strcmp(method, "leann-paper"))
+            add_config("{method: %s}", method);
     }
     for (size_t g = 0; g < leann_plugin_count(LEANN_GRAPH); g++)
         add_config("{method: graph, build: {graph: %s}}", leann_plugin_at(LEANN_GRAPH, g)->name);
     add_config("{method: diskann, build: {graph: hnsw, vectors: f32}}");
+    add_config("{method: leann-paper, build: {graph: vamana, links: 32, quantizer: sq}}");
     for (size_t q = 0; q < leann_plugin_count(LEANN_QUANTIZER); q++) {
         const char *quantizer = quantizer_text(leann_plugin_at(LEANN_QUANTIZER, q)->name);
         add_config("{method: diskann, build: {quantizer: %s, vectors: none}}", quantizer);
         add_config("{method: codes, build: {quantizer: %s}}", quantizer);
+        add_config("{method: leann-paper, build: {quantizer: %s, cache: 0.05}}", quantizer);
         add_config("{method: graph, build: {quantizer: %s}}", quantizer);
         if (strcmp(quantizer, "none") && strcmp(quantizer, "sq"))
             add_config("{method: graph, build: {quantizer: %s, layout: lists}}", quantizer);

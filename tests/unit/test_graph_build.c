@@ -69,8 +69,10 @@ static uint32_t find(leann_ctx *ctx, const data *set, const leann_graph *g, cons
 }
 
 static const char *const kinds[] = {"{hnsw: {M: 8, ef_construction: 60}}", "{vamana: {degree: 16, build_window: 60}}",
-                                    "{vamana: {degree: 16, build_window: 60, passes: 1}}"};
-enum { KINDS = sizeof kinds / sizeof *kinds };
+                                    "{vamana: {degree: 16, build_window: 60, passes: 1}}",
+                                    "{pruned: {graph: {hnsw: {M: 8, ef_construction: 60}}, mean_degree: 8}}",
+                                    "{pruned: {graph: {vamana: {degree: 16, build_window: 60}}, rule: random, mean_degree: 10}}"};
+enum { KINDS = sizeof kinds / sizeof *kinds, ANEW = 3 }; /* the kind whose links are chosen anew among the nearest, whatever the seed */
 
 static void finds_what_the_scan_finds(void **state)
 {
@@ -120,9 +122,47 @@ static void same_links_for_any_threads(void **state)
         assert_memory_equal(g[0]->links, g[1]->links, bytes);
         assert_int_equal(g[0]->entry, g[1]->entry);
         if (g[0]->levels) assert_memory_equal(g[0]->levels, g[1]->levels, 1500);
-        assert_true(memcmp(g[0]->links, g[2]->links, bytes) != 0);
+        if (kind != ANEW) assert_true(memcmp(g[0]->links, g[2]->links, bytes) != 0);
         for (int i = 0; i < 3; i++) leann_graph_free(g[i]);
     }
+}
+
+/* Hubs are the rows with most links and keep many; all others few; each of a row's own links has a link back, or met a full list. */
+static void prunes_but_hubs(void **state)
+{
+    (void)state;
+    enum { N = 3000, HUBS = 60 };
+    leann_ctx *ctx = leann_ctx_new(1, 2);
+    data set = data_new(ctx, N, 8, false);
+    leann_graph *full = make(ctx, &set, "{hnsw: {M: 12, ef_construction: 80}}");
+    leann_graph *pruned = make(ctx, &set, "{pruned: {graph: {hnsw: {M: 12, ef_construction: 80}}, mean_degree: 6}}");
+    leann_graph *random = make(ctx, &set, "{pruned: {graph: {hnsw: {M: 12, ef_construction: 80}}, rule: random, mean_degree: 6}}");
+    assert_true(leann_graph_mean_degree(full) > 9);
+    assert_true(fabs(leann_graph_mean_degree(pruned) - 5.95) < 0.05 && fabs(leann_graph_mean_degree(random) - 5.95) < 0.2);
+    uint32_t by_degree[25] = {0}, least = 24, above = 0;
+    for (uint32_t i = 0; i < N; i++) by_degree[leann_graph_list(full, i)[0]]++;
+    while (above + by_degree[least] <= HUBS) above += by_degree[least--]; /* all with more are hubs */
+    double of_hubs = 0, of_others = 0;
+    for (uint32_t i = 0; i < N; i++) *(leann_graph_list(full, i)[0] > least ? &of_hubs : &of_others) += leann_graph_list(pruned, i)[0];
+    assert_true(above > 0 && of_hubs / above > 1.5 * of_others / (N - above));
+    for (uint32_t i = 0; i < N; i++) { /* a random one has nothing but links that were there, and those that reach every row */
+        const uint32_t *list = leann_graph_list(random, i), *was = leann_graph_list(full, i);
+        uint32_t added = list[0];
+        for (uint32_t a = 1; a <= list[0]; a++)
+            for (uint32_t b = 1; b <= was[0]; b++) added -= list[a] == was[b];
+        assert_true(added <= 2);
+    }
+    assert_memory_equal(full->levels, pruned->levels, N);
+    leann_graph_free(full);
+    leann_graph_free(pruned);
+    leann_graph_free(random);
+    leann_choice none = choose(ctx, "{pruned: {graph: flat}}");
+    leann_graph *g;
+    assert_int_equal(((const leann_graph_type *)none.plugin)->build(ctx, set.oracle, none.params, &g), LEANN_EINVAL);
+    assert_non_null(strstr(leann_ctx_error(ctx), "flat has no links to prune"));
+    leann_choice_free(none);
+    data_free(&set);
+    leann_ctx_free(ctx);
 }
 
 /* The textbook's loop: a candidate stays when no chosen one is nearer to it, with slack, than the row is. */
@@ -314,10 +354,9 @@ static void stops_when_cancelled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_what_the_scan_finds), cmocka_unit_test(same_links_for_any_threads),
-        cmocka_unit_test(prunes_as_the_textbook),    cmocka_unit_test(few_and_equal_rows),
-        cmocka_unit_test(judged_by_codes),           cmocka_unit_test(shorthand_and_prediction),
-        cmocka_unit_test(reaches_every_node),        cmocka_unit_test(stops_when_cancelled),
+        cmocka_unit_test(finds_what_the_scan_finds), cmocka_unit_test(same_links_for_any_threads), cmocka_unit_test(prunes_as_the_textbook),
+        cmocka_unit_test(prunes_but_hubs),           cmocka_unit_test(few_and_equal_rows),         cmocka_unit_test(judged_by_codes),
+        cmocka_unit_test(shorthand_and_prediction),  cmocka_unit_test(reaches_every_node),         cmocka_unit_test(stops_when_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

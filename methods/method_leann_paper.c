@@ -1,0 +1,513 @@
+/* method_leann_paper.c – LEANN as its paper has it: a pruned graph and product-quantised codes are kept, embeddings are not; a query walks the
+ * graph by exact keys of rows that are embedded again, which codes choose among all that the walk meets.
+ *
+ * File: links at about 2 + log2(n / mean degree) bits each, code bytes a row, codebooks, and the vectors of as many hubs as were asked for.
+ * Cost a query: mostly what it fetches: about ratio times the rows met, in batches; beside that a look-up of codes for each row met.
+ *
+ * Source: Wang et al. 2025 (LEANN, arXiv 2506.08276): Algorithm 2 (two-level search), dynamic batching, hub cache; pruning: graph_pruned.c.
+ * Differs: walks are on level 0 alone, from the best by code of a sample (start_every) or from the entry; hubs of the cache are those with most
+ *   links, in and out; links are packed (part_edges.c).
+ *
+ * SPDX-License-Identifier: MIT */
+#include "methods/parts.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    leann_choice graph, quantizer;
+    double links, cache;
+} paper_params;
+typedef struct {
+    uint32_t ef_search, batch, start_every, concurrent;
+    double ratio;
+    leann_choice fetcher;
+} paper_query;
+
+static const leann_param build_table[] = {
+    LEANN_PARAM_PLUGIN(paper_params, graph, "graph", "pruned", "the topology; of hnsw its level 0"),
+    LEANN_PARAM_PLUGIN(paper_params, quantizer, "quantizer", "pq", "codes that choose what is embedded again"),
+    LEANN_PARAM_REAL(paper_params, links, 1, 512, "9", "links a row on average that the file has room for"),
+    LEANN_PARAM_REAL(paper_params, cache, 0, 1, "0", "share of the rows whose vectors are kept, those with most links"),
+    LEANN_PARAM_END,
+};
+static const leann_param query_table[] = {
+    LEANN_PARAM_INT(paper_query, ef_search, 0, 1000000, "0",
+                    "exact candidates kept by the walk, at least k; 0: what the graph was built to prefer"),
+    LEANN_PARAM_REAL(paper_query, ratio, 0, 1, "0.1", "share of the rows met, best by code first, that a hop embeds again; 1: all of them"),
+    LEANN_PARAM_INT(paper_query, batch, 0, 65536, "0",
+                    "rows that are gathered over hops before they are embedded; 1: each hop's alone; 0: what the fetcher likes best"),
+    LEANN_PARAM_INT(paper_query, concurrent, 1, 4096, "1", "queries of a batch that walk at once and fetch together"),
+    LEANN_PARAM_INT(paper_query, start_every, 0, 1000000, "64",
+                    "one row in so many has its code scored before the walk, which begins at the best of them; 0: at the entry"),
+    LEANN_PARAM_PLUGIN(paper_query, fetcher, "fetcher", "replay", "where exact vectors come from"),
+    LEANN_PARAM_END,
+};
+
+typedef struct {
+    leann_index common;
+    leann_edges edges;
+    leann_coded coded;
+    uint32_t hubs;       /* rows whose vectors are kept */
+    const uint32_t *hub; /* (hubs) ascending */
+    const float *vector; /* (hubs, d) */
+    void *owned[2];
+} paper;
+
+static uint64_t room_of(const paper_params *p, uint64_t n)
+{
+    return (uint64_t)((double)n * p->links + 0.5);
+}
+
+static uint32_t hubs_of(const paper_params *p, uint64_t n)
+{
+    return (uint32_t)((double)n * p->cache + 0.5);
+}
+
+/* ---- build --------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint32_t links, row;
+} popular;
+
+static int by_links(const void *a, const void *b)
+{
+    const popular *x = a, *y = b;
+    if (x->links != y->links) return x->links > y->links ? -1 : 1;
+    return x->row < y->row ? -1 : 1;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The rows with most links, in and out, and their vectors. */
+static leann_status keep_hubs(leann_ctx *ctx, paper *self, const leann_graph *graph, leann_rows rows)
+{
+    const uint32_t n = rows.n;
+    self->hubs = hubs_of(self->common.params, n);
+    if (self->hubs == 0) return LEANN_OK;
+    popular *all = leann_alloc(ctx, n, sizeof *all);
+    uint32_t *hub = self->owned[0] = leann_alloc(ctx, self->hubs, sizeof *hub);
+    float *vector = self->owned[1] = leann_alloc(ctx, (size_t)self->hubs * rows.d, sizeof *vector);
+    leann_status status = all && hub && vector ? LEANN_OK : leann_ctx_status(ctx);
+    if (status) goto done;
+    for (uint32_t i = 0; i < n; i++) all[i].row = i;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t *list = leann_graph_list(graph, i);
+        all[i].links += list[0];
+        for (uint32_t j = 1; j <= list[0]; j++) all[list[j]].links++;
+    }
+    qsort(all, n, sizeof *all, by_links);
+    for (uint32_t i = 0; i < self->hubs; i++) hub[i] = all[i].row;
+    qsort(hub, self->hubs, sizeof *hub, ascending);
+    leann_rows_gather(rows, hub, self->hubs, vector);
+    self->hub = hub, self->vector = vector;
+done:
+    leann_free(all);
+    return status;
+}
+
+static leann_status paper_build(leann_ctx *ctx, const leann_dataset *data, leann_stages *stages, leann_index *index)
+{
+    paper *self = (paper *)index;
+    const paper_params *p = index->params;
+    leann_graph *graph = NULL;
+    leann_status status = leann_links_over_rows(ctx, stages, data->train, p->graph, &graph);
+    if (!status) status = leann_edges_make(ctx, graph, room_of(p, index->n), &self->edges);
+    if (!status) status = keep_hubs(ctx, self, graph, data->train);
+    if (!status) leann_ctx_fact(ctx, "mean_degree", leann_graph_mean_degree(graph));
+    leann_graph_free(graph);
+    leann_coding coding = {.rows = data->train, .quantizer = p->quantizer};
+    return status ? status : leann_coded_make(ctx, stages, &coding, &self->coded);
+}
+
+/* ---- file ---------------------------------------------------------------------------------------------------------------------- */
+
+static leann_status paper_save(const leann_index *index, leann_writer *w)
+{
+    const paper *self = (const paper *)index;
+    leann_status status = leann_edges_save(&self->edges, w);
+    if (!status) status = leann_coded_save(&self->coded, w);
+    if (status || self->hubs == 0) return status;
+    status = leann_writer_add(w, "hubs", LEANN_PART_IDS, LEANN_U32, self->hubs, sizeof *self->hub, self->hub);
+    return status ? status
+                  : leann_writer_add(w, "hub_vectors", LEANN_PART_VECTORS, LEANN_F32, self->hubs, index->d * sizeof(float), self->vector);
+}
+
+static leann_status open_hubs(leann_ctx *ctx, leann_reader *r, paper *self)
+{
+    const uint32_t n = self->common.n, d = self->common.d;
+    const void *hub, *vector;
+    self->hubs = hubs_of(self->common.params, n);
+    if (self->hubs == 0) return LEANN_OK;
+    leann_status status = leann_reader_need(ctx, r, "hubs", LEANN_U32, self->hubs, sizeof(uint32_t), &hub);
+    if (!status) status = leann_reader_need(ctx, r, "hub_vectors", LEANN_F32, self->hubs, d * sizeof(float), &vector);
+    if (status) return status;
+    self->hub = hub, self->vector = vector;
+    for (uint32_t i = 0; i < self->hubs; i++)
+        if (self->hub[i] >= n || (i > 0 && self->hub[i] <= self->hub[i - 1]))
+            return leann_fail(ctx, LEANN_EFORMAT, "%s: hub %u is row %u of %u, or out of order", leann_reader_path(r), i, self->hub[i], n);
+    for (size_t i = 0; i < (size_t)self->hubs * d; i++)
+        if (!isfinite(self->vector[i]))
+            return leann_fail(ctx, LEANN_EFORMAT, "%s: a vector of its hubs is not finite", leann_reader_path(r));
+    return LEANN_OK;
+}
+
+static leann_status paper_open(leann_ctx *ctx, leann_reader *r, leann_index *index)
+{
+    paper *self = (paper *)index;
+    const paper_params *p = index->params;
+    leann_status status = leann_edges_open(ctx, r, index->n, room_of(p, index->n), &self->edges);
+    if (!status) status = leann_coded_open(ctx, r, p->quantizer, index->d, index->space, NULL, index->n, false, &self->coded);
+    return status ? status : open_hubs(ctx, r, self);
+}
+
+static void paper_free(leann_index *index)
+{
+    paper *self = (paper *)index;
+    leann_edges_free(&self->edges);
+    leann_coded_free(&self->coded);
+    leann_free(self->owned[0]);
+    leann_free(self->owned[1]);
+}
+
+static leann_status paper_check(leann_ctx *ctx, uint64_t n, uint32_t d, leann_space space, const void *params)
+{
+    (void)space;
+    const paper_params *p = params;
+    if (leann_graph_of(p->graph)->slots(p->graph.params) == 0)
+        return leann_fail(ctx, LEANN_EINVAL, "graph %s has no links to walk: leann-paper needs pruned, hnsw or vamana",
+                          p->graph.plugin->name);
+    return leann_quantizer_of(p->quantizer)->check(ctx, n, d, p->quantizer.params);
+}
+
+static void paper_predict(uint64_t n, uint32_t d, leann_dtype type, leann_space space, uint64_t seed, const void *params,
+                          leann_ledger *ledger)
+{
+    (void)type, (void)space, (void)seed;
+    const paper_params *p = params;
+    const uint64_t hubs = hubs_of(p, n);
+    leann_edges_predict(n, room_of(p, n), ledger);
+    leann_coded_predict(n, d, p->quantizer, ledger);
+    if (hubs == 0) return;
+    leann_ledger_add(ledger, LEANN_PART_IDS, hubs * sizeof(uint32_t));
+    leann_ledger_add(ledger, LEANN_PART_VECTORS, hubs * d * sizeof(float));
+}
+
+/* ---- a walk -------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct { /* closest first; in the context's scratch, where it grows */
+    leann_hit *hit;
+    uint32_t n, room;
+} heap;
+
+static bool heap_push(leann_ctx *ctx, heap *h, leann_hit hit)
+{
+    if (h->n == h->room) {
+        const uint32_t room = h->room ? 2 * h->room : 256;
+        leann_hit *more = leann_scratch(ctx, room * sizeof *more);
+        if (!more) return false;
+        if (h->n) memcpy(more, h->hit, h->n * sizeof *more);
+        h->hit = more, h->room = room;
+    }
+    uint32_t at = h->n++;
+    for (; at > 0 && leann_hit_before(hit, h->hit[(at - 1) / 2]); at = (at - 1) / 2) h->hit[at] = h->hit[(at - 1) / 2];
+    h->hit[at] = hit;
+    return true;
+}
+
+static leann_hit heap_pop(heap *h)
+{
+    const leann_hit top = h->hit[0], last = h->hit[--h->n];
+    uint32_t at = 0;
+    for (uint32_t child; (child = 2 * at + 1) < h->n; at = child) {
+        if (child + 1 < h->n && leann_hit_before(h->hit[child + 1], h->hit[child])) child++;
+        if (!leann_hit_before(h->hit[child], last)) break;
+        h->hit[at] = h->hit[child];
+    }
+    h->hit[at] = last;
+    return top;
+}
+
+typedef struct {
+    leann_wanted want; /* rows to be keyed exactly; wanted in any order */
+    uint32_t want_room;
+    leann_scorer *code;
+    uint64_t *seen;  /* bits */
+    heap met, open;  /* by code, not keyed exactly yet; by exact key, not expanded yet */
+    leann_topk best; /* by exact key */
+    uint32_t *ids;   /* (longest list) */
+    float *key;
+    uint64_t hops, exact, cached;
+    bool done;
+} walk;
+
+static bool want(leann_ctx *ctx, walk *w, uint32_t id)
+{
+    if (w->want.n == w->want_room) {
+        const uint32_t room = w->want_room ? 2 * w->want_room : 128;
+        leann_hit *more = leann_scratch(ctx, room * sizeof *more);
+        if (!more) return false;
+        if (w->want.n) memcpy(more, w->want.hit, w->want.n * sizeof *more);
+        w->want.hit = more, w->want_room = room;
+    }
+    w->want.hit[w->want.n++].id = id;
+    return true;
+}
+
+static bool see(walk *w, uint32_t id) /* true: for the first time */
+{
+    const uint64_t bit = (uint64_t)1 << id % 64;
+    const bool fresh = !(w->seen[id / 64] & bit);
+    w->seen[id / 64] |= bit;
+    return fresh;
+}
+
+/* The best by code of one row in `every`. */
+static uint32_t best_of_sample(const paper *self, walk *w, uint32_t every)
+{
+    enum { SOME = 64 };
+    leann_hit best = {INFINITY, self->edges.entry};
+    uint32_t ids[SOME];
+    float key[SOME];
+    for (uint64_t row = 0; row < self->common.n;) {
+        uint32_t n = 0;
+        for (; n < SOME && row < self->common.n; row += every) ids[n++] = (uint32_t)row;
+        w->code->score(w->code, (leann_span){LEANN_NONE, 0, n, ids}, INFINITY, key, NULL);
+        for (uint32_t i = 0; i < n; i++)
+            if (leann_hit_before((leann_hit){key[i], ids[i]}, best)) best = (leann_hit){key[i], ids[i]};
+    }
+    return best.id;
+}
+
+static leann_status walk_start(leann_ctx *ctx, const leann_plan *plan, const float *q, uint32_t ef, walk *w)
+{
+    const paper *self = (const paper *)plan->index;
+    const paper_query *p = plan->params;
+    const size_t words = (size_t)self->common.n / 64 + 1, longest = (size_t)self->edges.longest + 1;
+    *w = (walk){.want = {.q = q}, .code = leann_coded_scorer(ctx, &self->coded, q, NULL)};
+    leann_hit *store = leann_scratch(ctx, ef * sizeof *store);
+    w->seen = leann_scratch(ctx, words * sizeof *w->seen);
+    w->ids = leann_scratch(ctx, longest * sizeof *w->ids);
+    w->key = leann_scratch(ctx, longest * sizeof *w->key);
+    if (!w->code || !store || !w->seen || !w->ids || !w->key) return leann_ctx_status(ctx);
+    memset(w->seen, 0, words * sizeof *w->seen);
+    leann_topk_start(&w->best, store, ef);
+    const uint32_t first = p->start_every ? best_of_sample(self, w, p->start_every) : self->edges.entry;
+    see(w, first);
+    return want(ctx, w, first) ? LEANN_OK : leann_ctx_status(ctx);
+}
+
+/* One hop: the closest row that is not expanded yet; what it leads to is judged by code, and the best of all that was met so far is wanted. */
+static leann_status hop(leann_ctx *ctx, const paper *self, double ratio, walk *w)
+{
+    const uint32_t n = leann_edges_list(&self->edges, heap_pop(&w->open).id, w->ids);
+    uint32_t fresh = 0;
+    w->hops++;
+    for (uint32_t i = 0; i < n; i++)
+        if (see(w, w->ids[i])) w->ids[fresh++] = w->ids[i];
+    if (fresh) w->code->score(w->code, (leann_span){LEANN_NONE, 0, fresh, w->ids}, INFINITY, w->key, NULL);
+    for (uint32_t i = 0; i < fresh; i++)
+        if (!heap_push(ctx, &w->met, (leann_hit){w->key[i], w->ids[i]})) return leann_ctx_status(ctx);
+    for (uint32_t most = (uint32_t)ceil(ratio * w->met.n); most > 0 && w->met.n > 0; most--)
+        if (!want(ctx, w, heap_pop(&w->met).id)) return leann_ctx_status(ctx);
+    return LEANN_OK;
+}
+
+/* Hops until a batch is wanted, or nothing can come closer without what is wanted already. */
+static leann_status advance(leann_ctx *ctx, const leann_plan *plan, uint32_t batch, walk *w)
+{
+    const paper *self = (const paper *)plan->index;
+    const paper_query *p = plan->params;
+    leann_status status = LEANN_OK;
+    while (!status && w->want.n < batch) {
+        if (w->open.n == 0 || w->open.hit[0].key > w->best.cut) {
+            w->done = w->want.n == 0;
+            break;
+        }
+        status = hop(ctx, self, p->ratio, w);
+    }
+    return status;
+}
+
+/* Those of the wanted rows that the cache has get their keys; they go to the end, and the others are left to the fetcher. */
+static leann_status ask_cache(leann_ctx *ctx, const paper *self, walk *w, uint32_t *left)
+{
+    const size_t mark = leann_scratch_mark(ctx);
+    uint32_t n = w->want.n, fetched = 0;
+    *left = n;
+    if (self->hubs == 0) return LEANN_OK;
+    const leann_rows rows = {self->vector, self->common.d * sizeof(float), self->hubs, self->common.d, LEANN_F32, self->common.space};
+    leann_scorer *scorer = leann_rows_scorer(ctx, rows, w->want.q);
+    uint32_t *place = leann_scratch(ctx, n * sizeof *place);
+    float *key = leann_scratch(ctx, n * sizeof *key);
+    leann_hit *had = leann_scratch(ctx, n * sizeof *had);
+    if (!scorer || !place || !key || !had) return leann_ctx_status(ctx);
+    uint32_t hits = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t *at = bsearch(&w->want.hit[i].id, self->hub, self->hubs, sizeof *self->hub, ascending);
+        if (at) {
+            place[hits] = (uint32_t)(at - self->hub);
+            had[hits++].id = w->want.hit[i].id;
+        } else {
+            w->want.hit[fetched++].id = w->want.hit[i].id;
+        }
+    }
+    if (hits) scorer->score(scorer, (leann_span){LEANN_NONE, 0, hits, place}, INFINITY, key, NULL);
+    for (uint32_t i = 0; i < hits; i++) w->want.hit[fetched + i] = (leann_hit){key[i], had[i].id};
+    w->cached += hits;
+    *left = fetched;
+    leann_scratch_reset(ctx, mark);
+    return LEANN_OK;
+}
+
+static leann_status absorb(leann_ctx *ctx, walk *w)
+{
+    w->exact += w->want.n;
+    for (uint32_t i = 0; i < w->want.n; i++) {
+        leann_topk_push(&w->best, w->want.hit[i].key, w->want.hit[i].id);
+        if (!heap_push(ctx, &w->open, w->want.hit[i])) return leann_ctx_status(ctx);
+    }
+    w->want.n = 0;
+    return LEANN_OK;
+}
+
+/* Exact keys of what all walks want, by one fetch. */
+static leann_status key_wanted(leann_ctx *ctx, const leann_plan *plan, walk *w, uint32_t n)
+{
+    const paper *self = (const paper *)plan->index;
+    const size_t mark = leann_scratch_mark(ctx);
+    leann_wanted *wanted = leann_scratch(ctx, n * sizeof *wanted);
+    leann_status status = wanted ? LEANN_OK : leann_ctx_status(ctx);
+    for (uint32_t i = 0; i < n && !status; i++) {
+        uint32_t left = 0;
+        if (!w[i].done) status = ask_cache(ctx, self, &w[i], &left);
+        wanted[i] = w[i].want;
+        wanted[i].n = left;
+    }
+    if (!status) status = leann_fetch_wanted(ctx, plan, wanted, n);
+    for (uint32_t i = 0; i < n && !status; i++) w[i].want.fetched = wanted[i].fetched;
+    leann_scratch_reset(ctx, mark);
+    return status;
+}
+
+/* ---- search -------------------------------------------------------------------------------------------------------------------- */
+
+static leann_status paper_plan(leann_ctx *ctx, leann_plan *plan)
+{
+    if (!plan->source)
+        return leann_fail(ctx, LEANN_EINVAL, "leann-paper embeds rows again, but the plan was given no source rows to fetch from");
+    return leann_rerank_plan(ctx, plan, ((const paper_query *)plan->params)->fetcher, 1);
+}
+
+/* n queries in step: all walk until each has its share of a batch, which is then fetched at once. */
+static leann_status search_group(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, uint32_t *ids, float *key,
+                                 uint32_t *found, leann_work *work)
+{
+    const paper *self = (const paper *)plan->index;
+    const paper_query *p = plan->params;
+    const paper_params *build = plan->index->params;
+    const size_t mark = leann_scratch_mark(ctx);
+    const uint64_t start = leann_now_ns();
+    uint64_t waited = 0;
+    uint32_t ef = p->ef_search ? p->ef_search : leann_graph_of(build->graph)->default_ef(build->graph.params), going = n;
+    if (ef < k) ef = k;
+    if (ef > self->common.n) ef = self->common.n;
+    const uint32_t whole = p->batch                    ? p->batch
+                           : plan->fetcher->best_batch ? plan->fetcher->best_batch
+                                                       : 64,
+                   batch = whole / n ? whole / n : 1;
+    walk *w = leann_scratch(ctx, n * sizeof *w);
+    leann_status status = w ? LEANN_OK : leann_ctx_status(ctx);
+    for (uint32_t i = 0; i < n && !status; i++) status = walk_start(ctx, plan, q + (size_t)i * self->common.d, ef, &w[i]);
+    while (!status && going > 0) {
+        const uint64_t asked = leann_now_ns();
+        status = leann_ctx_cancelled(ctx) ? leann_fail(ctx, LEANN_EINTR, "interrupted") : key_wanted(ctx, plan, w, n);
+        waited += leann_now_ns() - asked;
+        going = 0;
+        for (uint32_t i = 0; i < n && !status; i++) {
+            if (w[i].done) continue;
+            status = absorb(ctx, &w[i]);
+            if (!status) status = advance(ctx, plan, batch, &w[i]);
+            going += !w[i].done;
+        }
+    }
+    const uint64_t walked = (leann_now_ns() - start - waited) / n;
+    for (uint32_t i = 0; i < n && !status; i++) {
+        leann_topk_sort(&w[i].best);
+        found[i] = w[i].best.n < k ? w[i].best.n : k;
+        for (uint32_t j = 0; j < found[i]; j++) {
+            ids[(size_t)i * k + j] = w[i].best.hit[j].id;
+            key[(size_t)i * k + j] = w[i].best.hit[j].key;
+        }
+        const uint64_t fetched = w[i].want.fetched;
+        work[i] = (leann_work){.dist_comps = w[i].code->dist_comps + w[i].exact,
+                               .hops = w[i].hops,
+                               .fetches = fetched,
+                               .recomputes = fetched,
+                               .cache_hits = w[i].cached,
+                               .stage_ns = {walked, 0, waited / n}};
+    }
+    if (!status) work[0].encoder_calls = leann_ctx_work(ctx)->encoder_calls;
+    leann_scratch_reset(ctx, mark);
+    return status;
+}
+
+static leann_status paper_search_batch(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, uint32_t *ids,
+                                       float *key, uint32_t *found, leann_work *work)
+{
+    const uint32_t together = ((const paper_query *)plan->params)->concurrent;
+    leann_status status = LEANN_OK;
+    for (size_t i = 0; i < n && !status; i += together) {
+        const uint32_t group = n - i < together ? (uint32_t)(n - i) : together;
+        *leann_ctx_work(ctx) = (leann_work){0};
+        status = search_group(plan, ctx, q + i * plan->index->d, group, k, ids + i * k, key + i * k, found + i, work + i);
+    }
+    return status;
+}
+
+static leann_status paper_search(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t k, uint32_t *ids, float *key,
+                                 uint32_t *found)
+{
+    leann_work work;
+    leann_status status = search_group(plan, ctx, q, 1, k, ids, key, found, &work);
+    if (!status) *leann_ctx_work(ctx) = work;
+    return status;
+}
+
+/* ---- what others ask ------------------------------------------------------------------------------------------------------------- */
+
+static void paper_inside(const leann_index *index, leann_inside *out)
+{
+    out->quantizer = ((const paper *)index)->coded.quantizer;
+}
+
+static leann_status paper_decode(const leann_index *index, leann_ctx *ctx, const uint32_t *ids, uint32_t n, float *x)
+{
+    return leann_coded_decode(&((const paper *)index)->coded, ctx, NULL, ids, n, x);
+}
+
+const leann_method_type leann_method_leann_paper = {
+    .common = {"leann-paper", 1, "a pruned graph and codes are kept, embeddings are not: a walk embeds again what codes choose",
+               "Wang et al. 2025 (LEANN, arXiv 2506.08276), Algorithm 2", build_table, sizeof(paper_params)},
+    .query = query_table,
+    .query_size = sizeof(paper_query),
+    .index_size = sizeof(paper),
+    .plan_size = sizeof(leann_plan),
+    .build = paper_build,
+    .save = paper_save,
+    .open = paper_open,
+    .free = paper_free,
+    .plan = paper_plan,
+    .search = paper_search,
+    .search_batch = paper_search_batch,
+    .batch_from = 2,
+    .inside = paper_inside,
+    .decode = paper_decode,
+    .check = paper_check,
+    .predict = paper_predict,
+};
