@@ -5,7 +5,9 @@
  * Differs: alpha multiplies Euclidean distances, as in the paper (DiskANN's code applies it to squared ones: its 1.2 is our 1.095).
  *   The graph starts empty, with the row nearest to the mean, instead of random: rows are inserted in random order, in batches against
  *   a frozen graph (linker.h), so that links do not depend on the number of threads. Ties keep both ends of an edge (the paper drops
- *   them), so that equal rows stay linked. While building, a list may overflow by 30 per cent, as DiskANN's do.
+ *   them), so that equal rows stay linked. While building, a list may overflow by 30 per cent, as DiskANN's do. Links are chosen in two rounds,
+ *   without slack and then with it, as DiskANN's code does and its paper does not: in one, near rows take all places, and of 200,000
+ *   clustered rows (128 dimensions) a walk of ef 80 found 0.17 of the ten nearest, where it now finds 0.96 (GloVe-50, ef 40: 0.875, 0.900).
  *   At the end links are added until the entry reaches every row (reach.c).
  * Two passes, the first without slack, take as many distances as one (pruning with slack is what costs) and give a better graph: on
  * MNIST with window 200, recall@10 0.991 with 457 distances a query at ef 20, against 0.990 with 513. A window of 100 takes 40 per cent
@@ -287,7 +289,7 @@ static uint32_t slots(const void *params)
 extern const leann_graph_type leann_graph_vamana;
 const leann_graph_type leann_graph_vamana = {
     .common = {.name = "vamana",
-               .revision = 3,
+               .revision = 4,
                .about = "one graph of bounded degree with long edges, as in DiskANN, in memory",
                .source = "Subramanya et al. 2019, Algorithms 1 to 3",
                .params = table,

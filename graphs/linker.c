@@ -137,22 +137,24 @@ typedef struct {
 
 /* Drops from alive[from …] what is nearer, with slack, to row s than to the row that is being linked. Returns the distances computed:
  * RUN at a time, as far as the farthest of them could still be dropped at. */
-static uint32_t drop_near(const leann_linker *l, uint32_t s, alive_block *alive, uint32_t from)
+static uint32_t drop_near(const leann_linker *l, float slack, uint32_t s, alive_block *alive, uint32_t from)
 {
     uint32_t ids[RUN], kept = from, end = alive->n;
-    float key[RUN], reach = 1 / l->slack * (1 + 1e-6f); /* of |p - c|², rounded up: c stays where |s - c|² is above it */
+    float key[RUN], reach = 1 / slack * (1 + 1e-6f); /* of |p - c|², rounded up: c stays where |s - c|² is above it */
     for (uint32_t at = from; at < end; at += RUN) {
         uint32_t n = end - at < RUN ? end - at : RUN;
         for (uint32_t i = 0; i < n; i++) ids[i] = alive->hit[at + i].id;
         l->oracle->list(l->oracle, s, (leann_span){LEANN_NONE, 0, n, ids}, alive->hit[at + n - 1].key * reach, key);
         for (uint32_t i = 0; i < n; i++)
-            if (!(l->slack * key[i] < alive->hit[at + i].key)) alive->hit[kept++] = alive->hit[at + i];
+            if (!(slack * key[i] < alive->hit[at + i].key)) alive->hit[kept++] = alive->hit[at + i];
     }
     alive->n = kept;
     return end - from;
 }
 
-uint32_t leann_linker_select(leann_ctx *ctx, const leann_linker *linker, const leann_hit *cand, uint32_t n, uint32_t most, leann_hit *out)
+/* Those that none chosen before, nearer, is much nearer to. out may be cand. */
+static uint32_t select_plain(leann_ctx *ctx, const leann_linker *l, float slack, const leann_hit *cand, uint32_t n, uint32_t most,
+                             leann_hit *out)
 {
     alive_block alive;
     uint64_t computed = 0;
@@ -160,13 +162,56 @@ uint32_t leann_linker_select(leann_ctx *ctx, const leann_linker *linker, const l
     for (uint32_t first = 0; first < n && m < most; first += BLOCK) {
         alive.n = n - first < BLOCK ? n - first : BLOCK;
         memcpy(alive.hit, cand + first, alive.n * sizeof *cand);
-        for (uint32_t s = 0; s < m && alive.n > 0; s++) computed += drop_near(linker, out[s].id, &alive, 0);
+        for (uint32_t s = 0; s < m && alive.n > 0; s++) computed += drop_near(l, slack, out[s].id, &alive, 0);
         for (uint32_t i = 0; i < alive.n && m < most; i++) {
             out[m++] = alive.hit[i];
-            if (m < most) computed += drop_near(linker, alive.hit[i].id, &alive, i + 1);
+            if (m < most) computed += drop_near(l, slack, alive.hit[i].id, &alive, i + 1);
         }
     }
     leann_ctx_work(ctx)->dist_comps += computed;
+    return m;
+}
+
+static uint32_t same_until(const leann_hit *sorted, uint32_t n, leann_hit hit) /* how many stand before it */
+{
+    uint32_t low = 0;
+    while (low < n && leann_hit_before(sorted[low], hit)) low++;
+    return low;
+}
+
+/* Adds to m chosen ones, sorted, others of the candidates that slack lets in, nearest first, until there are `most`. */
+static uint32_t select_more(leann_ctx *ctx, const leann_linker *l, const leann_hit *cand, uint32_t n, uint32_t most, leann_hit *chosen,
+                            uint32_t m)
+{
+    alive_block alive;
+    uint64_t computed = 0;
+    uint32_t at = 0, has = 0; /* of chosen: those that stand before cand[at] */
+    while (at < n && m < most) {
+        const uint32_t before = m;
+        for (alive.n = 0; at < n && alive.n < BLOCK; at++) {
+            while (has < m && leann_hit_before(chosen[has], cand[at])) has++;
+            if (has == m || chosen[has].id != cand[at].id) alive.hit[alive.n++] = cand[at];
+        }
+        for (uint32_t s = 0; s < before && alive.n > 0; s++)
+            computed += drop_near(l, l->slack, chosen[s].id, &alive, same_until(alive.hit, alive.n, chosen[s]));
+        for (uint32_t i = 0; i < alive.n && m < most; i++) {
+            leann_hits_insert(chosen, m++, alive.hit[i]);
+            if (m < most) computed += drop_near(l, l->slack, alive.hit[i].id, &alive, i + 1);
+        }
+        has = 0;
+    }
+    leann_ctx_work(ctx)->dist_comps += computed;
+    return m;
+}
+
+uint32_t leann_linker_select(leann_ctx *ctx, const leann_linker *linker, const leann_hit *cand, uint32_t n, uint32_t most, leann_hit *out)
+{
+    if (linker->slack == 1) return select_plain(ctx, linker, 1, cand, n, most, out);
+    leann_hit chosen[LEANN_LINKS_MOST];
+    assert(most <= LEANN_LINKS_MOST);
+    uint32_t m = select_plain(ctx, linker, 1, cand, n, most, chosen);
+    m = select_more(ctx, linker, cand, n, most, chosen, m);
+    memcpy(out, chosen, m * sizeof *out);
     return m;
 }
 

@@ -52,10 +52,14 @@ void leann_hits_insert(leann_hit *sorted, uint32_t n, leann_hit hit);
 uint32_t leann_linker_add(leann_ctx *ctx, const leann_linker *linker, uint32_t row, const uint32_t *ids, uint32_t m, float *key,
                           leann_hit *sorted, uint32_t n);
 
-/* At most `most` of n sorted candidates, so that none is much nearer to a chosen one than to the row itself (key). Counts its distances.
+enum { LEANN_LINKS_MOST = 1024 }; /* that a selection with slack may be asked for */
+/* At most `most` of n sorted candidates, so that none is nearer to a chosen, nearer one than to the row itself (key); with slack, first those
+ * without it, which lie in all directions, then as many as slack lets in, nearest first: links that lead far would find no room else.
+ * Counts its distances.
  *   shape   out (most), sorted; returns how many. May be the start of cand itself
  *   threads any number of workers on one linker; allocates nothing and cannot fail
- *   source  Malkov & Yashunin 2018, Algorithm 4 (slack 1); Subramanya et al. 2019, Algorithm 2 (slack alpha²) */
+ *   source  Malkov & Yashunin 2018, Algorithm 4 (slack 1); Subramanya et al. 2019, Algorithm 2 (slack alpha²), in two rounds as DiskANN's
+ *           code has it */
 uint32_t leann_linker_select(leann_ctx *ctx, const leann_linker *linker, const leann_hit *cand, uint32_t n, uint32_t most, leann_hit *out);
 /* Makes hit (n), sorted, the whole list of a node on that level; n is at most its slots. */
 void leann_linker_put(const leann_linker *linker, uint32_t node, uint32_t level, const leann_hit *hit, uint32_t n);

@@ -53,7 +53,8 @@ def entries(data):
         ("usearch-bf16", "usearch", "codes", hnsw(M) | {"dtype": "bf16"}, ef),
         ("usearch-i8", "usearch", "codes", hnsw(M) | {"dtype": "i8"}, ef),
         *((f"leann-{name}-{word}", "leann", "codes", ours(graph, "f32", quantizer), ef)
-          for name, graph in (("hnsw", {"hnsw": hnsw(M)}), ("vamana", vamana(2 * M))) for word, quantizer in quantizers(data)),
+          for name, graph in (("hnsw", {"hnsw": hnsw(M)}), ("hnsw-m32", {"hnsw": hnsw(2 * M)}), ("vamana", vamana(2 * M)))
+          for word, quantizer in quantizers(data)),
         ("faiss-flat", "faiss-cpu", "exact", {"factory": "Flat"}, [{}]),
         ("leann-flat", "leann", "exact", {"method": "flat", "build": {"vectors": "f32"}}, [{}]),
     ]
