@@ -224,12 +224,18 @@ E
 # No text holds a query's words in a row, whatever stands between them.
 python3 - "$tmp/out" <<'E' || say "a query is told"
 import json, pathlib, re, sys
-for folder in pathlib.Path(sys.argv[1]).iterdir():
+out = pathlib.Path(sys.argv[1])
+own, joined = [], [json.loads(line) for line in open(out / "queries.jsonl")]
+for folder in sorted(path.parent for path in out.glob("*/queries.jsonl")):
+    own += [json.loads(line) for line in open(folder / "queries.jsonl")]
     told = " ".join(" ".join(re.findall(r"[a-z0-9]+", p.read_text().lower())) + " |" for p in folder.rglob("text/**/*") if p.is_file())
     for line in open(folder / "queries.jsonl"):
         words = " ".join(re.findall(r"[a-z0-9]+", json.loads(line)["text"].lower()))
         if f" {words} " in f" {told} ":
             sys.exit(words)
+# The queries of all of them together name the same texts.
+if [q["text"] for q in own] != [q["text"] for q in joined] or not all((out / q["path"]).is_file() for q in joined):
+    sys.exit("queries.jsonl is not what the corpora have")
 E
 
 # ---- again, and in part --------------------------------------------------------------------------------------------------------------

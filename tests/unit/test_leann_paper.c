@@ -75,7 +75,7 @@ static void finds(void **state)
                   few = ask(ctx, paper, "{ratio: 0.02, ef_search: 10, batch: 1}");
     const answers batches = ask(ctx, paper, "{ratio: 0.1, ef_search: 60, batch: 32}");
     assert_true(recall(&all, &truth) >= 0.95 && recall(&some, &truth) >= 0.9);
-    assert_true(some.fetches < 0.8 * (double)all.fetches && few.fetches < some.fetches && few.fetches >= QUERIES * 10);
+    assert_true(5 * some.fetches < 4 * all.fetches && few.fetches < some.fetches && few.fetches >= QUERIES * 10);
     assert_true(batches.calls < some.calls / 3 && recall(&batches, &truth) >= 0.9);
     for (int i = 0; i < QUERIES * K; i++) { /* keys are exact */
         if (all.ids[i] != truth.ids[i]) continue;
@@ -111,7 +111,7 @@ static void cache(void **state)
     assert_memory_equal(a.ids, b.ids, sizeof a.ids);
     assert_memory_equal(a.dist, b.dist, sizeof a.dist);
     assert_true(a.cached == 0 && b.cached > 0 && b.fetches + b.cached == a.fetches);
-    assert_true((double)b.cached > 0.1 * (double)a.fetches); /* hubs are met more often than others */
+    assert_true(10 * b.cached > a.fetches); /* hubs are met more often than others */
     leann_index_free(without);
     leann_index_free(with);
     leann_ctx_free(ctx);
