@@ -12,12 +12,17 @@
 #include <string.h>
 
 enum { TOKENS = 252, HIDDEN = 384, INNER = 1536, HEAD = 32, BLOCK = 24, WIDTH = 256, TABLES = 8 };
-enum { ROWS_BYTES = (TOKENS + LEANN_DENSE_SPARE) * INNER * 4, PANELS_BYTES = INNER * HIDDEN * 4, OUT_BYTES = TOKENS * INNER * 4 };
+enum {
+    ROWS_BYTES = (TOKENS + LEANN_DENSE_SPARE) * INNER * 4,
+    PANELS_BYTES = INNER * HIDDEN * 4,
+    OUT_BYTES = TOKENS * INNER * 4,
+    REAL_BYTES = ROWS_BYTES + PANELS_BYTES
+};
 
 typedef enum { FLOATS, BF16, BYTES } number; /* that results are */
 
 typedef struct { /* what all calls share */
-    float *real; /* (ROWS_BYTES / 4) random, in [-1, 1) */
+    float *real; /* (REAL_BYTES / 4) random, in [-1, 1): rows, then panels */
     void *rows, *panels, *out, *want;
     float *bias, *step, *row_step, *inverse;
     int32_t *sums, *row_zero;
@@ -170,10 +175,10 @@ static void fill(const room *r, leann_peak_operand operand)
     leann_rng rng = leann_rng_at(1, "dense-bench", 1);
     if (operand == LEANN_PEAK_F32) {
         memcpy(r->rows, bits, ROWS_BYTES);
-        memcpy(r->panels, bits + ROWS_BYTES - PANELS_BYTES, PANELS_BYTES);
+        memcpy(r->panels, bits + ROWS_BYTES, PANELS_BYTES);
     } else if (operand == LEANN_PEAK_BF16) {
         scalar->bf16_from_f32(r->real, r->rows, ROWS_BYTES / 4);
-        scalar->bf16_from_f32(r->real + (ROWS_BYTES - PANELS_BYTES) / 4, r->panels, PANELS_BYTES / 4);
+        scalar->bf16_from_f32(r->real + ROWS_BYTES / 4, r->panels, PANELS_BYTES / 4);
     } else {
         for (size_t i = 0; i < ROWS_BYTES; i++) ((uint8_t *)r->rows)[i] = (uint8_t)leann_rng_u32(&rng);
         for (size_t i = 0; i < PANELS_BYTES; i++) ((int8_t *)r->panels)[i] = (int8_t)leann_rng_u32(&rng);
@@ -217,7 +222,7 @@ done:
 
 static leann_status room_new(leann_ctx *ctx, room *r)
 {
-    *r = (room){.real = leann_scratch(ctx, ROWS_BYTES),
+    *r = (room){.real = leann_scratch(ctx, REAL_BYTES),
                 .rows = leann_scratch(ctx, ROWS_BYTES),
                 .panels = leann_scratch(ctx, PANELS_BYTES),
                 .out = leann_scratch(ctx, OUT_BYTES),
@@ -231,7 +236,7 @@ static leann_status room_new(leann_ctx *ctx, room *r)
                 .packed = leann_scratch(ctx, (TOKENS + LEANN_DENSE_SPARE) * (INNER + 32) * sizeof(uint32_t))};
     if (leann_ctx_status(ctx)) return leann_ctx_status(ctx);
     leann_rng rng = leann_rng_at(1, "dense-bench", 0);
-    for (size_t i = 0; i < ROWS_BYTES / sizeof(float); i++) r->real[i] = (float)(2 * leann_rng_real(&rng) - 1);
+    for (size_t i = 0; i < REAL_BYTES / sizeof(float); i++) r->real[i] = (float)(2 * leann_rng_real(&rng) - 1);
     for (size_t j = 0; j < INNER; j++) r->bias[j] = r->real[j], r->step[j] = 0.01F, r->sums[j] = (int32_t)j;
     for (size_t i = 0; i < TOKENS; i++) r->row_step[i] = 0.01F, r->row_zero[i] = 100;
     return LEANN_OK;
