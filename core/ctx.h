@@ -80,6 +80,7 @@ double leann_rng_real(leann_rng *rng);                /* [0, 1), 53 bits */
 double leann_rng_normal(leann_rng *rng);              /* mean 0, variance 1 */
 /* m distinct ids of [0, n), ascending when sorted is asked for; m <= n. */
 void leann_rng_sample(leann_rng *rng, uint32_t n, uint32_t m, bool sorted, uint32_t *ids);
+int leann_by_id(const void *a, const void *b); /* of two ids, u32: for qsort and bsearch */
 
 /* ---- workers -------------------------------------------------------------------------------------------------------- */
 

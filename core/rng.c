@@ -107,7 +107,7 @@ double leann_rng_normal(leann_rng *rng)
     return u * sqrt(-2 * log_plain(square) / square);
 }
 
-static int ascending(const void *a, const void *b)
+int leann_by_id(const void *a, const void *b)
 {
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
     return (x > y) - (x < y);
@@ -118,7 +118,7 @@ static void sample_few(leann_rng *rng, uint32_t n, uint32_t m, uint32_t *ids)
 {
     for (uint32_t have = 0; have < m;) {
         for (uint32_t i = have; i < m; i++) ids[i] = leann_rng_below(rng, n);
-        qsort(ids, m, sizeof *ids, ascending);
+        qsort(ids, m, sizeof *ids, leann_by_id);
         have = 0;
         for (uint32_t i = 0; i < m; i++)
             if (have == 0 || ids[i] != ids[have - 1]) ids[have++] = ids[i];

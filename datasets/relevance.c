@@ -107,12 +107,6 @@ static int by_place(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
-static int by_id(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* The first place of a file, or where it would be. */
 static size_t first_of(const leann_place *place, size_t places, uint32_t file)
 {
@@ -143,7 +137,7 @@ static uint64_t overlapping(const leann_answer *t, const leann_place *place, siz
 static uint64_t distinct(uint32_t *ids, uint64_t n)
 {
     uint64_t kept = 0;
-    qsort(ids, n, sizeof *ids, by_id);
+    qsort(ids, n, sizeof *ids, leann_by_id);
     for (uint64_t i = 0; i < n; i++)
         if (!kept || ids[i] != ids[kept - 1]) ids[kept++] = ids[i];
     return kept;

@@ -24,15 +24,9 @@ const char *const leann_ranking_words[LEANN_RANKINGS] = {"dense", "bm25", "hybri
 
 /* ---- one list --------------------------------------------------------------------------------------------------------------------- */
 
-static int by_id(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 static bool is_relevant(uint32_t id, const uint32_t *relevant, uint64_t m)
 {
-    return bsearch(&id, relevant, m, sizeof *relevant, by_id) != NULL;
+    return bsearch(&id, relevant, m, sizeof *relevant, leann_by_id) != NULL;
 }
 
 static double best_gain(uint64_t m, uint32_t k)
@@ -65,7 +59,7 @@ typedef struct {
 
 static int fused_by_id(const void *a, const void *b)
 {
-    return by_id(&((const fused *)a)->id, &((const fused *)b)->id);
+    return leann_by_id(&((const fused *)a)->id, &((const fused *)b)->id);
 }
 
 static int fused_by_score(const void *a, const void *b)

@@ -78,12 +78,6 @@ static int by_links(const void *a, const void *b)
     return x->row < y->row ? -1 : 1;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* The rows with most links, in and out, and their vectors. */
 static leann_status keep_hubs(leann_ctx *ctx, paper *self, const leann_graph *graph, leann_rows rows)
 {
@@ -103,7 +97,7 @@ static leann_status keep_hubs(leann_ctx *ctx, paper *self, const leann_graph *gr
     }
     qsort(all, n, sizeof *all, by_links);
     for (uint32_t i = 0; i < self->hubs; i++) hub[i] = all[i].row;
-    qsort(hub, self->hubs, sizeof *hub, ascending);
+    qsort(hub, self->hubs, sizeof *hub, leann_by_id);
     leann_rows_gather(rows, hub, self->hubs, vector);
     self->hub = hub, self->vector = vector;
 done:
@@ -205,15 +199,21 @@ typedef struct { /* closest first; in the context's scratch, where it grows */
     uint32_t n, room;
 } heap;
 
+/* Room for one more hit: twice as much as before, in the context's scratch, when it is full. */
+static bool grow(leann_ctx *ctx, leann_hit **hit, uint32_t n, uint32_t *room)
+{
+    if (n < *room) return true;
+    const uint32_t twice = *room ? 2 * *room : 128;
+    leann_hit *more = leann_scratch(ctx, twice * sizeof *more);
+    if (!more) return false;
+    if (n) memcpy(more, *hit, n * sizeof *more);
+    *hit = more, *room = twice;
+    return true;
+}
+
 static bool heap_push(leann_ctx *ctx, heap *h, leann_hit hit)
 {
-    if (h->n == h->room) {
-        const uint32_t room = h->room ? 2 * h->room : 256;
-        leann_hit *more = leann_scratch(ctx, room * sizeof *more);
-        if (!more) return false;
-        if (h->n) memcpy(more, h->hit, h->n * sizeof *more);
-        h->hit = more, h->room = room;
-    }
+    if (!grow(ctx, &h->hit, h->n, &h->room)) return false;
     uint32_t at = h->n++;
     for (; at > 0 && leann_hit_before(hit, h->hit[(at - 1) / 2]); at = (at - 1) / 2) h->hit[at] = h->hit[(at - 1) / 2];
     h->hit[at] = hit;
@@ -248,13 +248,7 @@ typedef struct {
 
 static bool want(leann_ctx *ctx, walk *w, uint32_t id)
 {
-    if (w->want.n == w->want_room) {
-        const uint32_t room = w->want_room ? 2 * w->want_room : 128;
-        leann_hit *more = leann_scratch(ctx, room * sizeof *more);
-        if (!more) return false;
-        if (w->want.n) memcpy(more, w->want.hit, w->want.n * sizeof *more);
-        w->want.hit = more, w->want_room = room;
-    }
+    if (!grow(ctx, &w->want.hit, w->want.n, &w->want_room)) return false;
     w->want.hit[w->want.n++].id = id;
     return true;
 }
@@ -349,7 +343,7 @@ static leann_status ask_cache(leann_ctx *ctx, const paper *self, walk *w, uint32
     if (!scorer || !place || !key || !had) return leann_ctx_status(ctx);
     uint32_t hits = 0;
     for (uint32_t i = 0; i < n; i++) {
-        const uint32_t *at = bsearch(&w->want.hit[i].id, self->hub, self->hubs, sizeof *self->hub, ascending);
+        const uint32_t *at = bsearch(&w->want.hit[i].id, self->hub, self->hubs, sizeof *self->hub, leann_by_id);
         if (at) {
             place[hits] = (uint32_t)(at - self->hub);
             had[hits++].id = w->want.hit[i].id;

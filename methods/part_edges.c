@@ -70,12 +70,6 @@ uint32_t leann_edges_list(const leann_edges *e, uint32_t node, uint32_t *ids)
 
 /* ---- making ------------------------------------------------------------------------------------------------------------------ */
 
-static int ascending(const void *a, const void *b)
-{
-    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 static leann_status take_room(leann_ctx *ctx, const edges_shape *shape, leann_edges *out)
 {
     out->owned[0] = leann_alloc(ctx, shape->low_words, sizeof *out->low);
@@ -113,7 +107,7 @@ leann_status leann_edges_make(leann_ctx *ctx, const leann_graph *graph, uint64_t
         }
         memcpy(list, links + 1, degree * sizeof *list);
         if (degree > out->longest) out->longest = degree;
-        qsort(list, degree, sizeof *list, ascending);
+        qsort(list, degree, sizeof *list, leann_by_id);
         for (uint32_t i = 0; i < degree; i++, out->links++) {
             const uint64_t value = (uint64_t)node * graph->n + list[i], at = (value >> out->low_bits) + out->links;
             const uint64_t bit = out->links * out->low_bits, part = value & (((uint64_t)1 << out->low_bits) - 1);

@@ -9,71 +9,27 @@
 #endif
 
 #if defined(__x86_64__)
-__attribute__((target("avx512f"))) static float multiply_add_avx512(uint64_t rounds, float x)
-{
-    __m512 acc[12], a = _mm512_set1_ps(x);
-#pragma GCC unroll 12
-    for (int i = 0; i < 12; i++) acc[i] = _mm512_set1_ps((float)i);
-    for (uint64_t r = 0; r < rounds; r++)
-#pragma GCC unroll 12
-        for (int i = 0; i < 12; i++) acc[i] = _mm512_fmadd_ps(acc[i], a, a);
-#pragma GCC unroll 12
-    for (int i = 1; i < 12; i++) acc[0] = _mm512_add_ps(acc[0], acc[i]);
-    return _mm512_cvtss_f32(acc[0]);
-}
-
-__attribute__((target("avx2,fma"))) static float multiply_add_avx2(uint64_t rounds, float x)
-{
-    __m256 acc[12], a = _mm256_set1_ps(x);
-#pragma GCC unroll 12
-    for (int i = 0; i < 12; i++) acc[i] = _mm256_set1_ps((float)i);
-    for (uint64_t r = 0; r < rounds; r++)
-#pragma GCC unroll 12
-        for (int i = 0; i < 12; i++) acc[i] = _mm256_fmadd_ps(acc[i], a, a);
-#pragma GCC unroll 12
-    for (int i = 1; i < 12; i++) acc[0] = _mm256_add_ps(acc[0], acc[i]);
-    return _mm256_cvtss_f32(acc[0]);
-}
-
-__attribute__((target("avx512f,avx512bf16"))) static float multiply_add_bf16(uint64_t rounds, float x)
-{
-    __m512 acc[12], a = _mm512_set1_ps(x);
-#pragma GCC unroll 12
-    for (int i = 0; i < 12; i++) acc[i] = _mm512_set1_ps((float)i);
-    for (uint64_t r = 0; r < rounds; r++)
-#pragma GCC unroll 12
-        for (int i = 0; i < 12; i++) acc[i] = _mm512_dpbf16_ps(acc[i], (__m512bh)a, (__m512bh)a);
-#pragma GCC unroll 12
-    for (int i = 1; i < 12; i++) acc[0] = _mm512_add_ps(acc[0], acc[i]);
-    return _mm512_cvtss_f32(acc[0]);
-}
-
-__attribute__((target("avx512f,avx512vnni"))) static float multiply_add_u8(uint64_t rounds, float x)
-{
-    __m512i acc[12], a = _mm512_castps_si512(_mm512_set1_ps(x));
-#pragma GCC unroll 12
-    for (int i = 0; i < 12; i++) acc[i] = _mm512_set1_epi32(i);
-    for (uint64_t r = 0; r < rounds; r++)
-#pragma GCC unroll 12
-        for (int i = 0; i < 12; i++) acc[i] = _mm512_dpbusd_epi32(acc[i], a, a);
-#pragma GCC unroll 12
-    for (int i = 1; i < 12; i++) acc[0] = _mm512_add_epi32(acc[0], acc[i]);
-    return _mm512_cvtss_f32(_mm512_cvtepi32_ps(acc[0]));
-}
-
+/* NAME of an instruction set: lanes of `type`; all of them x, or i; a step from a sum; the sum of two; the first lane as a float. */
+#define CHAINS(name, isa, type, all_x, all_i, step, add, first)                                                                            \
+    __attribute__((target(isa))) static float name(uint64_t rounds, float x)                                                               \
+    {                                                                                                                                      \
+        type sum[12], a = all_x;                                                                                                           \
+        _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++) sum[i] = all_i;                                                              \
+        for (uint64_t r = 0; r < rounds; r++) _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++) sum[i] = step;                         \
+        _Pragma("GCC unroll 12") for (int i = 1; i < 12; i++) sum[0] = add(sum[0], sum[i]);                                                \
+        return first;                                                                                                                      \
+    }
+CHAINS(multiply_add_avx512, "avx512f", __m512, _mm512_set1_ps(x), _mm512_set1_ps((float)i), _mm512_fmadd_ps(sum[i], a, a), _mm512_add_ps,
+       _mm512_cvtss_f32(sum[0]))
+CHAINS(multiply_add_avx2, "avx2,fma", __m256, _mm256_set1_ps(x), _mm256_set1_ps((float)i), _mm256_fmadd_ps(sum[i], a, a), _mm256_add_ps,
+       _mm256_cvtss_f32(sum[0]))
+CHAINS(multiply_add_bf16, "avx512f,avx512bf16", __m512, _mm512_set1_ps(x), _mm512_set1_ps((float)i),
+       _mm512_dpbf16_ps(sum[i], (__m512bh)a, (__m512bh)a), _mm512_add_ps, _mm512_cvtss_f32(sum[0]))
+CHAINS(multiply_add_u8, "avx512f,avx512vnni", __m512i, _mm512_castps_si512(_mm512_set1_ps(x)), _mm512_set1_epi32(i),
+       _mm512_dpbusd_epi32(sum[i], a, a), _mm512_add_epi32, _mm512_cvtss_f32(_mm512_cvtepi32_ps(sum[0])))
 /* Bytes without VNNI: 16-bit halves, multiplied and added by pairs. */
-__attribute__((target("avx2"))) static float multiply_add_i16(uint64_t rounds, float x)
-{
-    __m256i acc[12], a = _mm256_castps_si256(_mm256_set1_ps(x));
-#pragma GCC unroll 12
-    for (int i = 0; i < 12; i++) acc[i] = _mm256_set1_epi32(i);
-    for (uint64_t r = 0; r < rounds; r++)
-#pragma GCC unroll 12
-        for (int i = 0; i < 12; i++) acc[i] = _mm256_add_epi32(acc[i], _mm256_madd_epi16(acc[i], a));
-#pragma GCC unroll 12
-    for (int i = 1; i < 12; i++) acc[0] = _mm256_add_epi32(acc[0], acc[i]);
-    return _mm256_cvtss_f32(_mm256_cvtepi32_ps(acc[0]));
-}
+CHAINS(multiply_add_i16, "avx2", __m256i, _mm256_castps_si256(_mm256_set1_ps(x)), _mm256_set1_epi32(i),
+       _mm256_add_epi32(sum[i], _mm256_madd_epi16(sum[i], a)), _mm256_add_epi32, _mm256_cvtss_f32(_mm256_cvtepi32_ps(sum[0])))
 
 /* Four products of 16 x 16 sums a round, of tiles of zeros. */
 #define TILES(name, instruction)                                                                                                           \
