@@ -23,11 +23,11 @@ const char *const leann_measures_columns[] = {
     /* then more */
     "label", "legend", "cell", "point", "target_recall", "chosen", "passed", "queries", "recall_p1", "recall_p5", "share_ge_90", "qps_lo",
     "qps_hi", "mean_ms", "p999_ms", "cold_ms", "batch_qps", "timed_queries", "repeats", "stage0_ms", "stage1_ms", "stage2_ms",
-    "stage0_p50_ms", "stage1_p50_ms", "stage2_p50_ms", "hops", "cache_hits", "pages", "bytes_meta", "bytes_graph", "bytes_codes",
-    "bytes_anchors", "bytes_codebooks", "bytes_ids", "bytes_vectors", "bytes_text", "bytes_delta", "predicted_bytes", "coverage_auc",
-    "coverage_knn", "tau", "radius_p50", "radius_p99", "radius_max", "facility_location", "entropy", "gini", "max_over_mean",
-    "empty_anchors", "mse", "anchor_error", "codes_bias", "codes_recall", "mean_degree", "rss_anon_mb", "load_rss_mb", "load_anon_mb",
-    "search_rss_mb", "search_anon_mb", "load_s", "error", "published", "raw", NULL};
+    "stage0_p50_ms", "stage1_p50_ms", "stage2_p50_ms", "hops", "cache_hits", "pages", "missing", "predicted_recall", "bytes_meta",
+    "bytes_graph", "bytes_codes", "bytes_anchors", "bytes_codebooks", "bytes_ids", "bytes_vectors", "bytes_text", "bytes_delta",
+    "predicted_bytes", "coverage_auc", "coverage_knn", "tau", "radius_p50", "radius_p99", "radius_max", "facility_location", "entropy",
+    "gini", "max_over_mean", "empty_anchors", "mse", "anchor_error", "codes_bias", "codes_recall", "mean_degree", "rss_anon_mb",
+    "load_rss_mb", "load_anon_mb", "search_rss_mb", "search_anon_mb", "load_s", "error", "published", "raw", NULL};
 
 /* ---- one row: what it is --------------------------------------------------------------------------------------------------- */
 
@@ -229,10 +229,15 @@ static leann_status measure_stages(leann_table *t, size_t row, const leann_resul
 
 static void measure_work(leann_table *t, size_t row, const leann_result *raw)
 {
-    static const char *const names[] = {"dist_comps", "hops",      "fetches",   "recomputes", "encoder_calls",
-                                        "cache_hits", "stage0_ms", "stage1_ms", "stage2_ms",  "pages"};
-    for (unsigned i = 0; i < LEANN_RESULT_WORK; i++)
-        leann_table_set(t, row, names[i], mean_work(raw, i) * (i >= STAGES && i < STAGES + 3 ? 1e-6 : 1));
+    static const struct {
+        const char *column;
+        double unit;
+    } counts[LEANN_RESULT_WORK] = {{"dist_comps", 1},    {"hops", 1},       {"fetches", 1},      {"recomputes", 1},
+                                   {"encoder_calls", 1}, {"cache_hits", 1}, {"stage0_ms", 1e-6}, {"stage1_ms", 1e-6},
+                                   {"stage2_ms", 1e-6},  {"pages", 1},      {"missing", 1e-6}};
+    for (unsigned i = 0; i < LEANN_RESULT_WORK; i++) leann_table_set(t, row, counts[i].column, mean_work(raw, i) * counts[i].unit);
+    const double missing = mean_work(raw, LEANN_RESULT_WORK - 1) * 1e-6;
+    if (missing > 0) leann_table_set(t, row, "predicted_recall", 1 - missing / raw->k);
     leann_table_set(t, row, "queries", raw->n);
 }
 

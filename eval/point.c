@@ -275,8 +275,8 @@ static leann_status tune(bench *b, const leann_point *p, leann_result *r, leann_
 
 static void keep_work(const leann_work *w, uint64_t out[LEANN_RESULT_WORK])
 {
-    const uint64_t all[LEANN_RESULT_WORK] = {w->dist_comps, w->hops,        w->fetches,     w->recomputes,  w->encoder_calls,
-                                             w->cache_hits, w->stage_ns[0], w->stage_ns[1], w->stage_ns[2], w->pages};
+    const uint64_t all[LEANN_RESULT_WORK] = {w->dist_comps,  w->hops,        w->fetches,     w->recomputes, w->encoder_calls, w->cache_hits,
+                                             w->stage_ns[0], w->stage_ns[1], w->stage_ns[2], w->pages,      w->missing_ppm};
     memcpy(out, all, sizeof all);
 }
 

@@ -9,7 +9,8 @@
 
 #include "core/value.h"
 
-enum { LEANN_RESULT_WORK = 10 }; /* dist_comps, hops, fetches, recomputes, encoder_calls, cache_hits, stage_ns[0], [1], [2], pages */
+/* dist_comps, hops, fetches, recomputes, encoder_calls, cache_hits, stage_ns[0], [1], [2], pages, missing_ppm */
+enum { LEANN_RESULT_WORK = 11 };
 
 typedef struct {
     char *identity; /* canonical JSON: what this point is */

@@ -48,7 +48,8 @@ static void list_configs(void)
 {
     for (size_t i = 0; i < leann_plugin_count(LEANN_METHOD); i++) {
         const char *method = leann_plugin_at(LEANN_METHOD, i)->name;
-        if (strcmp(method, "anchor") && strcmp(method, "graph") && strcmp(method, "codes") && strcmp(method, "leann-paper"))
+        if (strcmp(method, "anchor") && strcmp(method, "graph") && strcmp(method, "codes") && strcmp(method, "leann-paper") &&
+            strcmp(method, "frugal"))
             add_config("{method: %s}", method);
     }
     for (size_t g = 0; g < leann_plugin_count(LEANN_GRAPH); g++)
@@ -59,6 +60,7 @@ static void list_configs(void)
         const char *quantizer = quantizer_text(leann_plugin_at(LEANN_QUANTIZER, q)->name);
         add_config("{method: diskann, build: {quantizer: %s, vectors: none}}", quantizer);
         add_config("{method: codes, build: {quantizer: %s}}", quantizer);
+        add_config("{method: frugal, build: {quantizer: %s}}", quantizer);
         add_config("{method: leann-paper, build: {quantizer: %s, cache: 0.05}}", quantizer);
         add_config("{method: graph, build: {quantizer: %s}}", quantizer);
         if (strcmp(quantizer, "none") && strcmp(quantizer, "sq"))
