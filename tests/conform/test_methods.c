@@ -56,6 +56,7 @@ static void list_configs(void)
         add_config("{method: graph, build: {graph: %s}}", leann_plugin_at(LEANN_GRAPH, g)->name);
     add_config("{method: diskann, build: {graph: hnsw, vectors: f32}}");
     add_config("{method: leann-paper, build: {graph: vamana, links: 32, quantizer: sq}}");
+    add_config("{method: ivf-recompute, build: {stored: 0.3}}");
     for (size_t q = 0; q < leann_plugin_count(LEANN_QUANTIZER); q++) {
         const char *quantizer = quantizer_text(leann_plugin_at(LEANN_QUANTIZER, q)->name);
         add_config("{method: diskann, build: {quantizer: %s, vectors: none}}", quantizer);
