@@ -153,6 +153,60 @@ static void print_all(cli *c, answers *a)
     leann_value_free(summary);
 }
 
+/* ---- one query, step by step ------------------------------------------------------------------------------------------------------ */
+
+static void print_step(void *arg, const char *line)
+{
+    (void)arg;
+    printf("  %s\n", line);
+}
+
+/* Which of the exact neighbours a row is, from 1; 0: none that the file has. */
+static uint32_t rank_of(const leann_dataset *data, uint32_t query, uint32_t id)
+{
+    for (uint32_t i = 0; data->neighbors && i < data->gt_k; i++)
+        if (data->neighbors[(size_t)query * data->gt_k + i] == id) return i + 1;
+    return 0;
+}
+
+static leann_status explain(cli *c, const leann_dataset *data, const leann_plan *plan, uint32_t query, uint32_t k)
+{
+    static const char *const stages[] = {"anchors or graph", "codes", "exact vectors"};
+    if (query >= data->test.n)
+        return leann_fail(c->ctx, LEANN_EINVAL, "--explain %u: the data set's queries are 0 to %u", query, data->test.n - 1);
+    uint32_t *ids = leann_alloc(c->ctx, k, sizeof *ids);
+    float *dist = leann_alloc(c->ctx, k, sizeof *dist);
+    leann_rows one = data->test;
+    leann_work w = {0};
+    one.base = (const char *)data->test.base + (size_t)query * data->test.stride;
+    one.n = 1;
+    printf("query %u, %s\n", query, leann_index_config(plan->index));
+    leann_ctx_on_trace(c->ctx, print_step, NULL);
+    uint64_t start = leann_now_ns();
+    leann_status status = ids && dist ? leann_search(plan, c->ctx, one, k, ids, dist, &w) : LEANN_ENOMEM;
+    double ms = (double)(leann_now_ns() - start) * 1e-6;
+    leann_ctx_on_trace(c->ctx, NULL, NULL);
+    if (!status) {
+        printf("%.3f ms:", ms);
+        for (int i = 0; i < 3; i++) printf("%s %.3f %s", i ? "," : "", (double)w.stage_ns[i] * 1e-6, stages[i]);
+        printf("\n%" PRIu64 " distances, %" PRIu64 " hops, %" PRIu64 " fetches, %" PRIu64 " recomputed in %" PRIu64 " calls, %" PRIu64
+               " from a cache, %" PRIu64 " pages%s\n",
+               w.dist_comps, w.hops, w.fetches, w.recomputes, w.encoder_calls, w.cache_hits, w.pages,
+               w.approximate ? "; APPROXIMATE: exact vectors could not be had" : "");
+    }
+    for (uint32_t i = 0; i < k && !status && ids[i] != LEANN_NONE; i++) {
+        const uint32_t rank = rank_of(data, query, ids[i]);
+        printf("%3u. row %u, distance %.6g, ", i + 1, ids[i], (double)dist[i]);
+        if (rank)
+            printf("exact neighbour %u\n", rank);
+        else
+            printf("not among the exact neighbours known\n");
+    }
+    leann_free(ids);
+    leann_free(dist);
+    return status;
+}
+
 /* Recall and re-ranking would be of other rows than the index answers from. */
 static leann_status check_same_rows(cli *c, const leann_index *index, const leann_dataset *data)
 {
@@ -172,6 +226,10 @@ static leann_status run(cli *c)
     if (!status) status = check_same_rows(c, index, data);
     if (!status && data->test.n == 0) status = leann_fail(c->ctx, LEANN_EINVAL, "%s has no queries (no rows in test)", cli_word(c, 1));
     if (!status) status = leann_plan_over(c->ctx, index, cli_text(c, "query"), data, &plan);
+    if (!status && cli_given(c, "explain")) {
+        status = explain(c, data, plan, (uint32_t)cli_int(c, "explain"), a.k);
+        goto done;
+    }
     if (!status) {
         uint32_t wanted = (uint32_t)cli_int(c, "queries");
         a.n = wanted == 0 || wanted > data->test.n ? data->test.n : wanted;
@@ -179,6 +237,7 @@ static leann_status run(cli *c)
     }
     if (!status) status = measure_recall(c, data, &a);
     if (!status) print_all(c, &a);
+done:
     leann_free(a.ids);
     leann_free(a.dist);
     leann_free(a.work);
@@ -193,6 +252,7 @@ static const cli_option options[] = {
     {"k", CLI_INT, "N", "answers a query", "10", 1, 4294967294.0},
     {"query", CLI_TEXT, "'{…}'", "the method's query parameters, YAML or JSON: '{ef_search: 64}'", NULL, 0, 0},
     {"queries", CLI_INT, "N", "only the first N of the data set's queries; 0: all", "0", 0, 4294967294.0},
+    {"explain", CLI_INT, "ROW", "only this query, step by step: stages, fetches, why it ended", NULL, 0, 4294967294.0},
     {"answers", CLI_FLAG, NULL, "print each query's ids and distances too", NULL, 0, 0},
     {"json", CLI_FLAG, NULL, "print JSON", NULL, 0, 0},
     CLI_OPTION_END};
@@ -201,7 +261,8 @@ const cli_command cli_search = {"search",
                                 "search an index with a data set's queries: recall, latency and work",
                                 "  leann search mnist.leann mnist-784-euclidean --k 10\n"
                                 "  leann search mnist.leann mnist-784-euclidean --query '{probes: 32, rerank: 100}' --json\n"
-                                "  leann search mnist.leann mnist-784-euclidean --queries 3 --answers\n",
+                                "  leann search mnist.leann mnist-784-euclidean --queries 3 --answers\n"
+                                "  leann search mnist.leann mnist-784-euclidean --explain 7\n",
                                 2,
                                 2,
                                 options,

@@ -197,10 +197,15 @@ leann_status leann_ctx_status(const leann_ctx *ctx)
     return ctx->status;
 }
 
-void leann_ctx_clear(leann_ctx *ctx)
+void leann_ctx_forgive(leann_ctx *ctx)
 {
     ctx->status = LEANN_OK;
     ctx->error[0] = '\0';
+}
+
+void leann_ctx_clear(leann_ctx *ctx)
+{
+    leann_ctx_forgive(ctx);
     if (ctx->root == ctx) atomic_store(&ctx->cancelled, false); /* a worker may not take back the user's wish */
 }
 
@@ -438,6 +443,23 @@ void leann_ctx_progress(leann_ctx *ctx, const char *what, uint64_t done, uint64_
         }
     }
     pthread_mutex_unlock(&root->progress_lock);
+}
+
+void leann_ctx_on_trace(leann_ctx *ctx, leann_trace_fn fn, void *arg)
+{
+    ctx->trace = fn;
+    ctx->trace_arg = arg;
+}
+
+void leann_trace(leann_ctx *ctx, const char *format, ...)
+{
+    char line[512];
+    if (!ctx->trace) return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    ctx->trace(ctx->trace_arg, line);
 }
 
 /* ---- words --------------------------------------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@ leann_status leann_fail(leann_ctx *ctx, leann_status status, const char *format,
 /* The same with strerror(errno) added: leann_fail_errno(ctx, "cannot open %s", path) -> "cannot open x: No such file…" */
 leann_status leann_fail_errno(leann_ctx *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 leann_status leann_ctx_status(const leann_ctx *ctx); /* of the first failure, LEANN_OK if none */
+void leann_ctx_forgive(leann_ctx *ctx);              /* forget the failure alone: something else was done instead */
 void leann_ctx_clear(leann_ctx *ctx);                /* forget the failure and the cancel request: ready for another call */
 
 /* ---- memory ------------------------------------------------------------------------------------------------------- */
@@ -60,9 +61,14 @@ uint64_t leann_ctx_seed(const leann_ctx *ctx);
 void leann_ctx_set_seed(leann_ctx *ctx, uint64_t seed);
 bool leann_ctx_cancelled(const leann_ctx *ctx); /* poll it in long loops; return leann_fail(ctx, LEANN_EINTR, "interrupted") */
 void leann_ctx_progress(leann_ctx *ctx, const char *what, uint64_t done, uint64_t total); /* cheap: throttled inside */
-uint64_t leann_now_ns(void);                                                              /* monotonic */
-uint64_t leann_thread_ns(void);                                                           /* that this thread has run; a system call */
-int64_t leann_date_ns(void); /* since 1970: for what is kept longer than a process lives */
+
+/* What a search tells of itself, a line a step, to whoever listens on its own context; without a listener nothing is formatted. */
+typedef void (*leann_trace_fn)(void *arg, const char *line);
+void leann_ctx_on_trace(leann_ctx *ctx, leann_trace_fn fn, void *arg); /* fn NULL: nobody */
+void leann_trace(leann_ctx *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
+uint64_t leann_now_ns(void);    /* monotonic */
+uint64_t leann_thread_ns(void); /* that this thread has run; a system call */
+int64_t leann_date_ns(void);    /* since 1970: for what is kept longer than a process lives */
 
 /* ---- randomness: counter-based, so that item i's draws do not depend on who drew before ---------------------------------
  * Source: Philox4x32-10, Salmon et al. 2011. Keyed by (seed, stage, item). */
@@ -81,6 +87,12 @@ double leann_rng_normal(leann_rng *rng);              /* mean 0, variance 1 */
 /* m distinct ids of [0, n), ascending when sorted is asked for; m <= n. */
 void leann_rng_sample(leann_rng *rng, uint32_t n, uint32_t m, bool sorted, uint32_t *ids);
 int leann_by_id(const void *a, const void *b); /* of two ids, u32: for qsort and bsearch */
+
+/* The fixed split: the test rows used, shuffled by seed 1 whatever the cell's seed; the first half tunes, the rest report (one
+ * query: nothing tunes). Fewer queries are a prefix of more.
+ *   shape   queries <= test_rows are used (0: all); order (queries) out: order[0 .. tune) tune, order[tune .. queries) report
+ *   errors  EINVAL more queries than test rows */
+leann_status leann_split(leann_ctx *ctx, uint32_t test_rows, uint32_t queries, uint32_t *order, uint32_t *tune);
 
 /* ---- workers -------------------------------------------------------------------------------------------------------- */
 

@@ -46,8 +46,10 @@ struct leann_ctx {
     uint64_t progress_ns;
     bool progress_ended;               /* the last call said done = total … */
     char progress_what[CTX_FACT_NAME]; /* … of this stage */
-    ctx_pool *pool;                    /* root: NULL before the first parallel job */
-    ctx_ring *ring;                    /* NULL before the first batch of page reads */
+    leann_trace_fn trace;
+    void *trace_arg;
+    ctx_pool *pool; /* root: NULL before the first parallel job */
+    ctx_ring *ring; /* NULL before the first batch of page reads */
 };
 
 leann_ctx *ctx_make(leann_ctx *root, uint64_t seed, unsigned threads); /* root NULL: makes a root */

@@ -88,6 +88,7 @@ typedef struct {
     uint64_t pages;       /* pages of 4 KiB read from a file by the search itself, not through a map */
     uint64_t stage_ns[3]; /* measured inside the search: 0 anchors or graph, 1 codes, 2 exact re-rank */
     uint64_t missing_ppm; /* of the k nearest, how many the method expects to have missed, in millionths of a row; 0: it does not say */
+    uint64_t approximate; /* 1: exact vectors could not be had (on_failure: codes), and the answer is by codes */
 } leann_work;
 
 /* ---- indexes ---------------------------------------------------------------------------------------------------- */

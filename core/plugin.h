@@ -226,6 +226,7 @@ struct leann_fetcher_type {
     leann_status (*submit)(const leann_fetcher *self, leann_ctx *ctx, const uint32_t *ids, uint32_t n, uint64_t *ticket);
     leann_status (*collect)(const leann_fetcher *self, leann_ctx *ctx, uint64_t ticket, int64_t deadline_ns, leann_rows *out);
     void (*free)(leann_fetcher *self);
+    bool encodes; /* a fetch runs an encoder: a query takes what that takes, and is timed once */
 };
 
 /* ---- stages: parts of a build that several cells of a sweep share ---------------------------------------------------------- */
@@ -280,6 +281,7 @@ struct leann_plan { /* immutable; the method's own struct begins with this */
     const leann_rows *source;  /* NULL: none given; angular: unit rows */
     const leann_dataset *data; /* what source are the train rows of, where that is known */
     leann_fetcher *fetcher;    /* opened by the method's plan, NULL when it needs none; the wrapper frees it */
+    bool codes_will_do;        /* where a fetch fails the answer is by codes, and work says so; else the query fails */
     leann_rows source_rows;    /* what source points to */
     float *source_unit;        /* the wrapper's */
     uint32_t batch_from;       /* queries that search_batch takes at least; UINT32_MAX: all go to search. The method's plan may raise it */

@@ -167,6 +167,7 @@ static void merge(leann_ctx *ctx, worker *from)
     sum->cache_hits += add->cache_hits;
     sum->pages += add->pages;
     sum->missing_ppm += add->missing_ppm;
+    sum->approximate += add->approximate;
     for (int i = 0; i < 3; i++) sum->stage_ns[i] += add->stage_ns[i];
     memset(add, 0, sizeof *add);
     for (size_t i = 0; i < child->facts_n; i++) ctx_fact_put(ctx, child->facts[i].name, child->facts[i].value, child->facts[i].chunk);

@@ -141,3 +141,23 @@ void leann_rng_sample(leann_rng *rng, uint32_t n, uint32_t m, bool sorted, uint3
         ids[i - 1] = id;
     }
 }
+
+leann_status leann_split(leann_ctx *ctx, uint32_t test_rows, uint32_t queries, uint32_t *order, uint32_t *tune)
+{
+    if (queries > test_rows) return leann_fail(ctx, LEANN_EINVAL, "queries = %u: the data set has %u test rows", queries, test_rows);
+    leann_rng rng = leann_rng_at(1, "split", 0);
+    size_t mark = leann_scratch_mark(ctx);
+    uint32_t *all = leann_scratch(ctx, (size_t)test_rows * sizeof *all);
+    if (!all) return LEANN_ENOMEM;
+    for (uint32_t i = 0; i < test_rows; i++) all[i] = i;
+    uint32_t used = queries ? queries : test_rows;
+    for (uint32_t i = 0; i < used; i++) { /* Fisher and Yates, from the front: fewer queries are a prefix of more */
+        uint32_t j = i + leann_rng_below(&rng, test_rows - i), swap = all[i];
+        all[i] = all[j];
+        all[j] = swap;
+        order[i] = all[i];
+    }
+    leann_scratch_reset(ctx, mark);
+    *tune = used / 2;
+    return LEANN_OK;
+}

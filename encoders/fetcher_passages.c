@@ -106,4 +106,5 @@ const leann_fetcher_type leann_fetcher_passages = {
     .submit = passages_submit,
     .collect = leann_fetched_collect,
     .free = passages_free,
+    .encodes = true,
 };

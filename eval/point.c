@@ -1,7 +1,7 @@
 /* point.c – builds one cell and measures its points: answers of the whole report half, then times of single queries.
  *
- * A point costs one pass over the report half (recall and work), then max(point_seconds, 5 x 200 queries) of timing; with a recall to
- * reach, first a walk over the grid on the tune half. Memory: k answers and 9 counters a query, 8 bytes a timed query.
+ * A point costs one pass over the report half (recall and work), then max(point_seconds, 5 x 200 queries) of timing; where a query runs an
+ * encoder the first pass is timed instead, and no other follows. With a recall to reach, first a walk over the grid on the tune half. Memory: k answers and 9 counters a query, 8 bytes a timed query.
  *
  * Timed queries are the front of one seeded shuffle of all rows used, so that points are timed over the same queries. Build and
  * search run in different processes: what a build leaves on the heap is not part of what a search takes.
@@ -280,6 +280,11 @@ static void keep_work(const leann_work *w, uint64_t out[LEANN_RESULT_WORK])
     memcpy(out, all, sizeof all);
 }
 
+static bool encodes(const leann_plan *plan)
+{
+    return plan->fetcher && plan->fetcher->type->encodes;
+}
+
 /* The whole report half once: answers and work. *mean_ns of a query, the first (cold) one apart. */
 static leann_status answers(bench *b, const leann_point *p, const leann_plan *plan, leann_result *r, double *mean_ns)
 {
@@ -293,12 +298,20 @@ static leann_status answers(bench *b, const leann_point *p, const leann_plan *pl
     r->work = leann_alloc(b->ctx, (size_t)r->n * LEANN_RESULT_WORK, sizeof *r->work);
     if (!r->query_rows || !r->ids || !r->dist || !r->work) return LEANN_ENOMEM;
     memcpy(r->query_rows, b->order + b->tune, r->n * sizeof *r->query_rows);
+    if (encodes(plan)) {
+        r->timed_rows = leann_alloc(b->ctx, r->n, sizeof *r->timed_rows);
+        r->times_ns = leann_alloc(b->ctx, r->n, sizeof *r->times_ns);
+        if (!r->timed_rows || !r->times_ns) return LEANN_ENOMEM;
+        memcpy(r->timed_rows, r->query_rows, r->n * sizeof *r->timed_rows);
+        r->t = r->n, r->repeats = 1;
+    }
     for (uint32_t i = 0; i < r->n && !s; i++) {
         leann_work work = {0};
         s = ask(b->ctx, plan, b->job->data->test, r->query_rows[i], p->k, &work, r->ids + (size_t)i * r->k, r->dist + (size_t)i * r->k,
                 &ns);
         keep_work(&work, r->work + (size_t)i * LEANN_RESULT_WORK);
         if (i == 0) r->cold_ns = ns;
+        if (r->times_ns) r->times_ns[i] = ns;
         sum += i == 0 && r->n > 1 ? 0 : ns;
         if ((i & 63) == 0) b->job->say(b->job->arg, LEANN_SAY_STAGE, 0, LEANN_OK, i, r->n, "recall");
     }
@@ -418,6 +431,7 @@ static leann_value *config_of(const leann_job *job, const leann_point *p)
     leann_value_set(map, "k", leann_value_new_int(p->k));
     leann_value_set(map, "seed", leann_value_new_int((int64_t)job->cell->seed));
     leann_value_set(map, "threads", leann_value_new_int(job->sweep->threads));
+    leann_value_set(map, "search_threads", leann_value_new_int(job->sweep->search_threads));
     leann_value_set(map, "target_recall", p->target > 0 ? leann_value_new_real(p->target) : leann_value_new_null());
     leann_value_set(map, "cell", leann_value_new_text(job->cell->label));
     leann_value_set(map, "point", leann_value_new_text(p->label));
@@ -457,9 +471,9 @@ static leann_status measure(bench *b, const leann_point *p, leann_result *r)
     if (!s) s = leann_point_plan(b->ctx, b->job, b->index, p, chosen, &plan);
     if (!s) s = answers(b, p, plan, r, &mean_ns);
     b->job->say(b->job->arg, LEANN_SAY_STAGE, 0, LEANN_OK, 0, 0, "timing");
-    if (!s)
+    if (!s && !r->times_ns)
         s = leann_point_times(b->ctx, b->job->sweep, b->job->data, plan, p->k, mean_ns, &r->timed_rows, &r->times_ns, &r->t, &r->repeats);
-    if (!s && b->job->sweep->batch) s = batch(b, plan, r);
+    if (!s && b->job->sweep->batch && !encodes(plan)) s = batch(b, plan, r);
     r->search_rss = leann_rss_now();
     leann_plan_free(plan);
     leann_value_free(chosen);

@@ -45,10 +45,4 @@ double leann_recall_tie(const leann_truth *truth, uint32_t row, uint32_t k, cons
 /* The mean recall_tie of answers ids (n, k) to the first n test rows. errors as for the three calls above. */
 leann_status leann_recall_mean(leann_ctx *ctx, const leann_dataset *data, const uint32_t *ids, uint32_t n, uint32_t k, double *recall);
 
-/* The fixed split: the test rows used, shuffled by seed 1 whatever the cell's seed; the first half tunes, the rest report (one
- * query: nothing tunes). Fewer queries are a prefix of more.
- *   shape   queries <= test_rows are used (0: all); order (queries) out: order[0 .. tune) tune, order[tune .. queries) report
- *   errors  EINVAL more queries than test rows */
-leann_status leann_split(leann_ctx *ctx, uint32_t test_rows, uint32_t queries, uint32_t *order, uint32_t *tune);
-
 #endif

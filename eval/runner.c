@@ -484,8 +484,8 @@ static leann_status measure(leann_ctx *ctx, going *g)
     leann_status s = LEANN_OK;
     while (again && !s && !leann_ctx_cancelled(ctx)) {
         leann_outcome out;
-        s = leann_worker_run(ctx, &g->job, leann_cell_measure, g->todo + g->todo_at, g->todo_n - g->todo_at, 1, false, worker_says, g,
-                             &out);
+        s = leann_worker_run(ctx, &g->job, leann_cell_measure, g->todo + g->todo_at, g->todo_n - g->todo_at, g->run->sweep->search_threads,
+                             false, worker_says, g, &out);
         if (s) break;
         if (out.bad_index && !rebuilt) { /* the cache was damaged: once more from the stages */
             rebuilt = true;

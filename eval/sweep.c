@@ -135,8 +135,8 @@ static leann_status check_group(leann_ctx *ctx, const leann_value *tree, size_t 
 
 static leann_status check_tree(leann_ctx *ctx, const char *what, const leann_value *tree)
 {
-    static const char *const keys[] = {"about",         "data",  "queries", "seed",          "k",     "threads",
-                                       "point_seconds", "batch", "limits",  "target_recall", "cells", "split"};
+    static const char *const keys[] = {"about", "data",   "queries",       "seed",  "k",     "threads",       "point_seconds",
+                                       "batch", "limits", "target_recall", "cells", "split", "search_threads"};
     leann_status s = known_keys(ctx, what, tree, keys, sizeof keys / sizeof *keys);
     if (!s) s = shared_axes(ctx, what, tree);
     if (s) return s;
@@ -238,6 +238,10 @@ static leann_status read_scalars(leann_ctx *ctx, leann_sweep *sweep)
     x = (double)sysconf(_SC_NPROCESSORS_ONLN);
     if ((v = leann_value_get(tree, "threads")) && (s = number_in(ctx, sweep->stem, "threads", v, true, 1, 1024, &x))) return s;
     sweep->threads = x >= 1 ? (uint32_t)x : 1;
+    x = 1;
+    if ((v = leann_value_get(tree, "search_threads")) && (s = number_in(ctx, sweep->stem, "search_threads", v, true, 1, 1024, &x)))
+        return s;
+    sweep->search_threads = (uint32_t)x;
     sweep->point_seconds = 5;
     if ((v = leann_value_get(tree, "point_seconds")) &&
         (s = number_in(ctx, sweep->stem, "point_seconds", v, false, 0.001, 86400, &sweep->point_seconds)))

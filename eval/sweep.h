@@ -55,6 +55,7 @@ typedef struct {
     leann_dataset_info *info; /* (datas), set by leann_sweep_expand */
     uint32_t queries;         /* 0: all test rows */
     uint32_t threads;         /* of a build */
+    uint32_t search_threads;  /* of one query, where its method or its encoder can use them; 1 unless the file says more */
     double point_seconds;
     bool whole; /* `split: no`: every test row is searched and timed, in file order, and nothing is tuned: for ANN-benchmarks' exports */
     bool batch; /* also measure all queries at once, by `threads` */

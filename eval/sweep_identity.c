@@ -55,6 +55,7 @@ static leann_status identify_point(leann_ctx *ctx, const leann_sweep *sweep, con
     if (*cell->labels) leann_value_set(id, "labels", leann_value_new_text(cell->labels));
     if (sweep->whole) leann_value_set(id, "split", leann_value_new_bool(false));
     if (sweep->batch) leann_value_set(id, "batch", leann_value_new_bool(true));
+    if (sweep->search_threads > 1) leann_value_set(id, "search_threads", leann_value_new_int(sweep->search_threads));
     leann_value_set(id, "config", leann_value_copy(cell->config));
     leann_value_set(id, "revisions", words);
     leann_value_set(id, "query", leann_value_copy(p->query));

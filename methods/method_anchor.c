@@ -18,6 +18,7 @@ typedef struct {
 typedef struct {
     uint32_t probes, ef_search, rerank;
     leann_choice fetcher;
+    int on_failure;
 } anchor_query;
 
 static const leann_param build_table[] = {
@@ -35,6 +36,7 @@ static const leann_param query_table[] = {
     LEANN_PARAM_INT(anchor_query, ef_search, 0, 1000000, "0", "candidates of the anchor walk, at least probes; 0: the graph's own"),
     LEANN_PARAM_INT(anchor_query, rerank, 0, 1000000, "0", "best candidates fetched and keyed exactly; 0: answers come from codes alone"),
     LEANN_PARAM_PLUGIN(anchor_query, fetcher, "fetcher", "replay", "where exact vectors come from"),
+    LEANN_PARAM_ON_FAILURE(anchor_query),
     LEANN_PARAM_END,
 };
 
@@ -162,6 +164,7 @@ static void anchor_predict(uint64_t n, uint32_t d, leann_dtype type, leann_space
 static leann_status anchor_plan(leann_ctx *ctx, leann_plan *plan)
 {
     const anchor_query *p = plan->params;
+    plan->codes_will_do = p->on_failure;
     return leann_rerank_plan(ctx, plan, p->fetcher, p->rerank);
 }
 

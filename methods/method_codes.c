@@ -14,6 +14,7 @@ typedef struct {
 typedef struct {
     uint32_t rerank;
     leann_choice fetcher;
+    int on_failure;
 } codes_query;
 
 static const leann_param build_table[] = {
@@ -23,6 +24,7 @@ static const leann_param build_table[] = {
 static const leann_param query_table[] = {
     LEANN_PARAM_INT(codes_query, rerank, 0, 1000000, "0", "best candidates fetched and keyed exactly; 0: answers come from codes alone"),
     LEANN_PARAM_PLUGIN(codes_query, fetcher, "fetcher", "replay", "where exact vectors come from"),
+    LEANN_PARAM_ON_FAILURE(codes_query),
     LEANN_PARAM_END,
 };
 
@@ -36,7 +38,8 @@ static leann_status codes_build(leann_ctx *ctx, const leann_dataset *data, leann
     leann_coding coding = {.rows = data->train, .quantizer = ((const codes_params *)index->params)->quantizer};
     leann_coded *coded = &((codes *)index)->coded;
     leann_status status = leann_coded_make(ctx, stages, &coding, coded);
-    return status == LEANN_OK ? leann_coded_pack(ctx, coded) : status;
+    if (status == LEANN_OK) status = leann_coded_pack(ctx, coded);
+    return status == LEANN_OK ? leann_coded_measure(ctx, coded) : status;
 }
 
 static leann_status codes_save(const leann_index *index, leann_writer *w)
@@ -49,7 +52,8 @@ static leann_status codes_open(leann_ctx *ctx, leann_reader *r, leann_index *ind
     const codes_params *p = index->params;
     leann_coded *coded = &((codes *)index)->coded;
     leann_status status = leann_coded_open(ctx, r, p->quantizer, index->d, index->space, NULL, index->n, false, coded);
-    return status == LEANN_OK ? leann_coded_pack(ctx, coded) : status;
+    if (status == LEANN_OK) status = leann_coded_pack(ctx, coded);
+    return status == LEANN_OK ? leann_coded_measure(ctx, coded) : status;
 }
 
 static void codes_free(leann_index *index)
@@ -60,6 +64,7 @@ static void codes_free(leann_index *index)
 static leann_status codes_plan(leann_ctx *ctx, leann_plan *plan)
 {
     const codes_query *p = plan->params;
+    plan->codes_will_do = p->on_failure;
     return leann_rerank_plan(ctx, plan, p->fetcher, p->rerank);
 }
 
@@ -69,23 +74,25 @@ static leann_status search_group(const leann_plan *plan, leann_ctx *ctx, const f
 {
     const codes *self = (const codes *)plan->index;
     uint32_t rows = self->common.n, d = self->common.d, rerank = ((const codes_query *)plan->params)->rerank;
-    uint32_t keep = rerank > k ? rerank : k;
-    if (keep > rows) keep = rows;
+    uint32_t most = rerank > k ? rerank : k;
+    if (most > rows) most = rows;
     size_t mark = leann_scratch_mark(ctx);
     leann_scorer *scorer[GROUP];
     leann_sieve top[GROUP];
     uint64_t start = leann_now_ns();
     for (uint32_t i = 0; i < n; i++) {
         scorer[i] = leann_coded_scorer(ctx, &self->coded, q + (size_t)i * d, NULL);
-        if (!scorer[i] || !leann_sieve_start(&top[i], ctx, keep)) return leann_ctx_status(ctx);
+        if (!scorer[i] || !leann_sieve_start(&top[i], ctx, leann_coded_keeps(&self->coded, most))) return leann_ctx_status(ctx);
     }
     leann_scan_all(scorer, top, n, rows);
     leann_status status = LEANN_OK;
     uint64_t share = (leann_now_ns() - start) / n;
     for (uint32_t i = 0; i < n && status == LEANN_OK; i++) {
         *leann_ctx_work(ctx) = (leann_work){.dist_comps = rows, .hops = 1, .stage_ns = {0, share, 0}};
-        leann_hit *hit = leann_sieve_sort(&top[i]);
-        status = leann_rerank(ctx, plan, q + (size_t)i * d, hit, top[i].n, k, ids + (size_t)i * k, key + (size_t)i * k, &found[i]);
+        uint32_t near;
+        leann_hit *hit = leann_coded_best(ctx, &self->coded, &top[i], most, &near);
+        if (!hit) return leann_ctx_status(ctx);
+        status = leann_rerank(ctx, plan, q + (size_t)i * d, hit, near, k, ids + (size_t)i * k, key + (size_t)i * k, &found[i]);
         work[i] = *leann_ctx_work(ctx);
     }
     leann_scratch_reset(ctx, mark);
@@ -136,7 +143,7 @@ static void codes_predict(uint64_t n, uint32_t d, leann_dtype type, leann_space 
 }
 
 const leann_method_type leann_method_codes = {
-    .common = {"codes", 1, "all codes scored, optionally the best R re-ranked exactly", "Jégou et al. 2011, section III", build_table,
+    .common = {"codes", 2, "all codes scored, optionally the best R re-ranked exactly", "Jégou et al. 2011, section III", build_table,
                sizeof(codes_params)},
     .query = query_table,
     .query_size = sizeof(codes_query),

@@ -18,6 +18,7 @@ typedef struct {
     uint32_t ef_search, beam_width, start_every, rerank, cache_mb;
     int io;
     leann_choice fetcher;
+    int on_failure;
 } diskann_query;
 
 static const leann_param build_table[] = {
@@ -36,6 +37,7 @@ static const leann_param query_table[] = {
     LEANN_PARAM_INT(diskann_query, rerank, 0, 1000000, "0",
                     "vectors: none: best candidates fetched and keyed exactly; 0: answers come from codes alone"),
     LEANN_PARAM_PLUGIN(diskann_query, fetcher, "fetcher", "replay", "vectors: none: where exact vectors come from"),
+    LEANN_PARAM_ON_FAILURE(diskann_query),
     LEANN_PARAM_WORD(diskann_query, io, LEANN_IO_WORDS, "auto", "batches by io_uring or page by page with pread; auto: what there is"),
     LEANN_PARAM_INT(diskann_query, cache_mb, 0, 1000000, "0", "MiB of pages nearest the entry that the plan keeps in memory"),
     LEANN_PARAM_END,
@@ -125,6 +127,7 @@ static leann_status diskann_make_plan(leann_ctx *ctx, leann_plan *plan)
         return leann_fail(ctx, LEANN_EINVAL, "rerank is %u, but this index keeps its vectors: its answers are exact already",
                           query->rerank);
     leann_status status = leann_pages_io(ctx, (leann_io)query->io);
+    plan->codes_will_do = query->on_failure;
     if (status == LEANN_OK) status = leann_rerank_plan(ctx, plan, query->fetcher, query->rerank);
     if (status == LEANN_OK) status = fill_cache(ctx, &self->nodes, query, (diskann_plan *)plan);
     return status;

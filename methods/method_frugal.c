@@ -9,11 +9,7 @@
  * a gain that is had for less elsewhere. The sum of the chances is how many rows the answer is expected to miss; to end by that sum instead
  * cost a fifth more fetches for the same mean recall (110,000 passages, 24 bytes of opq).
  *
- * Angular rows are unit vectors, but x̂ is shorter the less a code knows of its row, and by its own length a key is off: x̂ are compared by
- * cosine. (The same 110,000 passages, best 20 by code: they hold 0.93 of the nearest 3, by distance to x̂ 0.89.)
- *
  * File: codes, their codebooks and four floats: no embedding, no link. Cost a query: n look-ups of code_bytes each, and the fetches.
- * Memory: angular, a float a row beside the codes.
  *
  * Source: ours. Codes: Jégou, Douze & Schmid 2011; the estimate of m and s: Robbins 1956 (empirical Bayes), Smyth 2004 (of variances).
  *
@@ -23,9 +19,8 @@
 #include <string.h>
 
 enum {
-    GROUP = 8,    /* stand-in queries that share a pass over the codes */
-    NEAREST = 50, /* rows of each whose errors count */
-    WIDER = 4     /* as many rows by distance to x̂ as are ordered by cosine */
+    GROUP = 8,   /* stand-in queries that share a pass over the codes */
+    NEAREST = 50 /* rows of each whose errors count */
 };
 
 typedef struct {
@@ -37,6 +32,7 @@ typedef struct {
     double confidence_threshold;
     uint32_t rerank, step;
     leann_choice fetcher;
+    int on_failure;
 } frugal_query;
 
 static const leann_param build_table[] = {
@@ -51,6 +47,7 @@ static const leann_param query_table[] = {
     LEANN_PARAM_INT(frugal_query, rerank, 1, 1000000, "256", "rows fetched at most, best by code; at least k"),
     LEANN_PARAM_INT(frugal_query, step, 1, 65536, "2", "rows fetched at a time"),
     LEANN_PARAM_PLUGIN(frugal_query, fetcher, "fetcher", "replay", "where exact vectors come from"),
+    LEANN_PARAM_ON_FAILURE(frugal_query),
     LEANN_PARAM_END,
 };
 
@@ -64,54 +61,7 @@ typedef struct {
     leann_index common;
     leann_coded coded;
     error_law error;
-    float *length; /* (n) |x̂| where angular, else NULL */
 } frugal;
-
-/* ---- keys ---------------------------------------------------------------------------------------------------------------------- */
-
-/* |x̂| of all rows: the root of the keys that a query of nothing but zeros has. */
-static leann_status measure_lengths(leann_ctx *ctx, frugal *self)
-{
-    enum { RUN = 4096 };
-    const uint32_t n = self->common.n;
-    if (self->common.space != LEANN_ANGULAR) return LEANN_OK;
-    const size_t mark = leann_scratch_mark(ctx);
-    float *zero = leann_scratch(ctx, self->common.d * sizeof *zero);
-    self->length = leann_alloc(ctx, n, sizeof *self->length);
-    if (!zero || !self->length) return leann_ctx_status(ctx);
-    memset(zero, 0, self->common.d * sizeof *zero);
-    leann_scorer *scorer = leann_coded_scorer(ctx, &self->coded, zero, NULL);
-    if (!scorer) return leann_ctx_status(ctx);
-    for (uint32_t i = 0; i < n; i += RUN)
-        scorer->score(scorer, (leann_span){LEANN_NONE, i, n - i < RUN ? n - i : RUN, NULL}, INFINITY, self->length + i, NULL);
-    for (uint32_t i = 0; i < n; i++) self->length[i] = sqrtf(self->length[i]);
-    leann_scratch_reset(ctx, mark);
-    return LEANN_OK;
-}
-
-/* How many rows a scan keeps so that the `most` best by key are among them. */
-static uint32_t scan_keeps(const frugal *self, uint32_t most)
-{
-    const uint64_t keep = self->length ? (uint64_t)WIDER * most : most;
-    return keep < self->common.n ? (uint32_t)keep : self->common.n;
-}
-
-/* The `most` best by key of what a scan kept, ascending, in ctx's scratch; NULL: ENOMEM. Under angular keys are those of x̂ / |x̂|. */
-static leann_hit *best_by_key(leann_ctx *ctx, const frugal *self, leann_sieve *top, uint32_t most, uint32_t *n)
-{
-    leann_hit *hit = leann_sieve_sort(top);
-    *n = top->n;
-    if (!self->length) return hit;
-    leann_sieve turned;
-    if (!leann_sieve_start(&turned, ctx, most)) return NULL;
-    for (uint32_t i = 0; i < top->n; i++) {
-        const float l = self->length[hit[i].id];
-        leann_sieve_push(&turned, l > 0 ? 2 - (1 + l * l - hit[i].key) / l : 2, hit[i].id);
-    }
-    hit = leann_sieve_sort(&turned);
-    *n = turned.n;
-    return hit;
-}
 
 /* ---- build --------------------------------------------------------------------------------------------------------------------- */
 
@@ -143,7 +93,7 @@ static leann_status errors_of(leann_ctx *ctx, leann_rows rows, uint32_t self, co
 static leann_status try_group(leann_ctx *ctx, const frugal *self, leann_rows rows, const uint32_t *ids, uint32_t n, errors *out)
 {
     const size_t mark = leann_scratch_mark(ctx);
-    const uint32_t most = rows.n < NEAREST + 1 ? rows.n : NEAREST + 1, keep = scan_keeps(self, most);
+    const uint32_t most = rows.n < NEAREST + 1 ? rows.n : NEAREST + 1, keep = leann_coded_keeps(&self->coded, most);
     leann_scorer *scorer[GROUP];
     leann_sieve top[GROUP];
     float *q = leann_scratch(ctx, (size_t)n * rows.d * sizeof *q);
@@ -157,7 +107,7 @@ static leann_status try_group(leann_ctx *ctx, const frugal *self, leann_rows row
     leann_status status = LEANN_OK;
     for (uint32_t i = 0; i < n && !status; i++) {
         uint32_t near;
-        const leann_hit *hit = best_by_key(ctx, self, &top[i], most, &near);
+        const leann_hit *hit = leann_coded_best(ctx, &self->coded, &top[i], most, &near);
         status = hit ? errors_of(ctx, rows, ids[i], q + (size_t)i * rows.d, hit, near, &out[i]) : leann_ctx_status(ctx);
     }
     leann_scratch_reset(ctx, mark);
@@ -212,7 +162,7 @@ static leann_status frugal_build(leann_ctx *ctx, const leann_dataset *data, lean
     leann_coding coding = {.rows = data->train, .quantizer = ((const frugal_params *)index->params)->quantizer};
     leann_status status = leann_coded_make(ctx, stages, &coding, &self->coded);
     if (!status) status = leann_coded_pack(ctx, &self->coded);
-    if (!status) status = measure_lengths(ctx, self);
+    if (!status) status = leann_coded_measure(ctx, &self->coded);
     if (!status) status = learn_errors(ctx, self, data->train);
     if (status) return status;
     leann_ctx_fact(ctx, "error_mean", self->error.mean);
@@ -238,7 +188,7 @@ static leann_status frugal_open(leann_ctx *ctx, leann_reader *r, leann_index *in
     leann_status status = leann_coded_open(ctx, r, ((const frugal_params *)index->params)->quantizer, index->d, index->space, NULL,
                                            index->n, false, &self->coded);
     if (!status) status = leann_coded_pack(ctx, &self->coded);
-    if (!status) status = measure_lengths(ctx, self);
+    if (!status) status = leann_coded_measure(ctx, &self->coded);
     if (!status) status = leann_reader_need(ctx, r, "error", LEANN_F32, 1, sizeof self->error, &error);
     if (status) return status;
     memcpy(&self->error, error, sizeof self->error);
@@ -253,7 +203,6 @@ static leann_status frugal_open(leann_ctx *ctx, leann_reader *r, leann_index *in
 static void frugal_free(leann_index *index)
 {
     leann_coded_free(&((frugal *)index)->coded);
-    leann_free(((frugal *)index)->length);
 }
 
 static leann_status frugal_check(leann_ctx *ctx, uint64_t n, uint32_t d, leann_space space, const void *params)
@@ -276,6 +225,7 @@ static void frugal_predict(uint64_t n, uint32_t d, leann_dtype type, leann_space
 static leann_status frugal_plan(leann_ctx *ctx, leann_plan *plan)
 {
     const frugal_query *p = plan->params;
+    plan->codes_will_do = p->on_failure;
     return leann_rerank_plan(ctx, plan, p->fetcher, p->rerank);
 }
 
@@ -322,7 +272,8 @@ static double expected_below(const own_law *own, const float *code, uint32_t n, 
 static leann_status fetch_until(leann_ctx *ctx, const leann_plan *plan, const float *q, leann_hit *hit, uint32_t n, leann_topk *best)
 {
     const frugal_query *p = plan->params;
-    own_law own = {.law = &((const frugal *)plan->index)->error};
+    const error_law *law = &((const frugal *)plan->index)->error;
+    own_law own = {.law = law, .mean = law->mean, .spread = law->spread};
     float *code = leann_scratch(ctx, n * sizeof *code);
     if (!code) return leann_ctx_status(ctx);
     for (uint32_t i = 0; i < n; i++) code[i] = hit[i].key;
@@ -338,10 +289,20 @@ static leann_status fetch_until(leann_ctx *ctx, const leann_plan *plan, const fl
             see_error(&own, (double)hit[known].key - code[known]);
         }
         settle(&own);
-        done = p->early_terminate && known < n && chance_of(&own, code[known], best->cut) <= 1 - p->confidence_threshold;
+        const double chance = known < n ? chance_of(&own, code[known], best->cut) : 0;
+        leann_trace(ctx,
+                    "%u fetched: key of the %u-th %.5g; codes are off by %.4g, spread %.4g; the best of the others is nearer with %.2g",
+                    known, best->k, (double)best->cut, own.mean, own.spread, chance);
+        done = p->early_terminate && chance <= 1 - p->confidence_threshold;
     }
-    if (status) return status;
+    if (status && !leann_codes_will_do(ctx, plan, status)) return status;
+    for (uint32_t i = known; i < n && status; i++) leann_topk_push(best, (float)(code[i] + own.mean), hit[i].id);
     const double missing = expected_below(&own, code + known, n - known, best->cut);
+    leann_trace(ctx, "it ends: %s; %.3g of the %u nearest are expected to be missing",
+                status      ? "a fetch failed"
+                : known < n ? "the best row left is not likely enough to be nearer"
+                            : "as many were fetched as may be (rerank)",
+                missing, best->k);
     leann_ctx_work(ctx)->missing_ppm += (uint64_t)(1e6 * fmin(missing, best->k));
     return LEANN_OK;
 }
@@ -360,11 +321,12 @@ static leann_status frugal_search(const leann_plan *plan, leann_ctx *ctx, const 
     leann_hit *store = leann_scratch(ctx, k * sizeof *store);
     leann_topk best;
     leann_sieve top;
-    if (!scorer || !store || !leann_sieve_start(&top, ctx, scan_keeps(self, most))) return leann_ctx_status(ctx);
+    if (!scorer || !store || !leann_sieve_start(&top, ctx, leann_coded_keeps(&self->coded, most))) return leann_ctx_status(ctx);
     leann_scan_all(&scorer, &top, 1, rows);
-    leann_hit *hit = best_by_key(ctx, self, &top, most, &near);
+    leann_hit *hit = leann_coded_best(ctx, &self->coded, &top, most, &near);
     if (!hit) return leann_ctx_status(ctx);
     const uint64_t scanned = leann_now_ns();
+    leann_trace(ctx, "codes: %u rows scored, the best %u kept, %.3f ms", rows, near, (double)(scanned - start) * 1e-6);
     leann_topk_start(&best, store, k);
     leann_status status = fetch_until(ctx, plan, q, hit, near, &best);
     if (status) return status;

@@ -5,12 +5,13 @@
  * Cost a query: mostly what it fetches: about ratio times the rows met, in batches; beside that a look-up of codes for each row met.
  *
  * Source: Wang et al. 2025 (LEANN, arXiv 2506.08276): Algorithm 2 (two-level search), dynamic batching, hub cache; pruning: graph_pruned.c.
- * Differs: walks are on level 0 alone, from the best by code of a sample (start_every) or from the entry; hubs of the cache are those with most
- *   links, in and out; links are packed (part_edges.c).
+ * Differs: walks are on level 0 alone, from the best by code of a sample (start_every) or from the entry; the cache holds the rows with most
+ *   links, in and out, or those that queries of the tune half fetched most often; links are packed (part_edges.c).
  *
  * SPDX-License-Identifier: MIT */
 #include "methods/parts.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 typedef struct {
     leann_choice graph, quantizer;
     double links, cache;
+    uint32_t cache_queries;
 } paper_params;
 typedef struct {
     uint32_t ef_search, batch, start_every, concurrent;
@@ -29,7 +31,11 @@ static const leann_param build_table[] = {
     LEANN_PARAM_PLUGIN(paper_params, graph, "graph", "pruned", "the topology; of hnsw its level 0"),
     LEANN_PARAM_PLUGIN(paper_params, quantizer, "quantizer", "pq", "codes that choose what is embedded again"),
     LEANN_PARAM_REAL(paper_params, links, 1, 512, "9", "links a row on average that the file has room for"),
-    LEANN_PARAM_REAL(paper_params, cache, 0, 1, "0", "share of the rows whose vectors are kept, those with most links"),
+    LEANN_PARAM_REAL(paper_params, cache, 0, 1, "0", "share of the rows whose vectors are kept"),
+    LEANN_PARAM_INT(
+        paper_params, cache_queries, 0, 1000000, "0",
+        "which these are: 0: those with most links; else those that so many of the queries that tune (at most half of a sweep's) "
+        "fetch most often"),
     LEANN_PARAM_END,
 };
 static const leann_param query_table[] = {
@@ -68,38 +74,98 @@ static uint32_t hubs_of(const paper_params *p, uint64_t n)
 /* ---- build --------------------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
-    uint32_t links, row;
+    uint32_t count, row;
 } popular;
 
-static int by_links(const void *a, const void *b)
+static int by_count(const void *a, const void *b)
 {
     const popular *x = a, *y = b;
-    if (x->links != y->links) return x->links > y->links ? -1 : 1;
+    if (x->count != y->count) return x->count > y->count ? -1 : 1;
     return x->row < y->row ? -1 : 1;
 }
 
-/* The rows with most links, in and out, and their vectors. */
-static leann_status keep_hubs(leann_ctx *ctx, paper *self, const leann_graph *graph, leann_rows rows)
+/* Links of each row, in and out. */
+static void count_links(const leann_graph *graph, uint32_t n, popular *all)
 {
-    const uint32_t n = rows.n;
-    self->hubs = hubs_of(self->common.params, n);
-    if (self->hubs == 0) return LEANN_OK;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t *list = leann_graph_list(graph, i);
+        all[i].count += list[0];
+        for (uint32_t j = 1; j <= list[0]; j++) all[list[j]].count++;
+    }
+}
+
+/* A fetcher in front of another, that counts what is fetched. */
+typedef struct {
+    leann_fetcher common, *real;
+    popular *all;
+} counter;
+
+static leann_status counter_submit(const leann_fetcher *self, leann_ctx *ctx, const uint32_t *ids, uint32_t n, uint64_t *ticket)
+{
+    const counter *c = (const counter *)(const void *)self;
+    for (uint32_t i = 0; i < n; i++) c->all[ids[i]].count++;
+    return c->real->type->submit(c->real, ctx, ids, n, ticket);
+}
+
+static leann_status counter_collect(const leann_fetcher *self, leann_ctx *ctx, uint64_t ticket, int64_t deadline_ns, leann_rows *out)
+{
+    const counter *c = (const counter *)(const void *)self;
+    return c->real->type->collect(c->real, ctx, ticket, deadline_ns, out);
+}
+
+/* How often each row is fetched by queries of the tune half, with the default effort. One thread. */
+static leann_status count_fetches(leann_ctx *ctx, const paper *self, const leann_dataset *data, popular *all)
+{
+    enum { K = 10 };
+    static const leann_fetcher_type counting = {.common = {.name = "counter"}, .submit = counter_submit, .collect = counter_collect};
+    const uint32_t queries = ((const paper_params *)self->common.params)->cache_queries, k = data->train.n < K ? data->train.n : K;
+    if (queries > data->test.n / 2)
+        return leann_fail(ctx, LEANN_EINVAL, "cache_queries = %u: the tune half of the data set's queries has %u", queries,
+                          data->test.n / 2);
+    const size_t mark = leann_scratch_mark(ctx);
+    uint32_t *order = leann_scratch(ctx, 2 * (size_t)queries * sizeof *order), *ids = leann_scratch(ctx, k * sizeof *ids), tune;
+    float *dist = leann_scratch(ctx, k * sizeof *dist);
+    leann_plan *plan = NULL;
+    leann_status status = order && ids && dist ? leann_split(ctx, data->test.n, 2 * queries, order, &tune) : leann_ctx_status(ctx);
+    if (!status) status = leann_plan_new(ctx, &self->common, NULL, &data->train, &plan);
+    if (status) return status;
+    counter count = {.common = *plan->fetcher, .real = plan->fetcher, .all = all};
+    count.common.type = &counting;
+    plan->fetcher = &count.common;
+    for (uint32_t i = 0; i < queries && !status; i++) {
+        leann_rows one = data->test;
+        one.base = (const char *)data->test.base + order[i] * data->test.stride;
+        one.n = 1;
+        status = leann_search(plan, ctx, one, k, ids, dist, NULL);
+    }
+    plan->fetcher = count.real;
+    leann_plan_free(plan);
+    leann_scratch_reset(ctx, mark);
+    return status;
+}
+
+/* The rows of the cache and their vectors. */
+static leann_status keep_hubs(leann_ctx *ctx, paper *self, const leann_graph *graph, const leann_dataset *data)
+{
+    const leann_rows rows = data->train;
+    const uint32_t n = rows.n, hubs = hubs_of(self->common.params, n);
+    if (hubs == 0) return LEANN_OK;
     popular *all = leann_alloc(ctx, n, sizeof *all);
-    uint32_t *hub = self->owned[0] = leann_alloc(ctx, self->hubs, sizeof *hub);
-    float *vector = self->owned[1] = leann_alloc(ctx, (size_t)self->hubs * rows.d, sizeof *vector);
+    uint32_t *hub = self->owned[0] = leann_alloc(ctx, hubs, sizeof *hub);
+    float *vector = self->owned[1] = leann_alloc(ctx, (size_t)hubs * rows.d, sizeof *vector);
     leann_status status = all && hub && vector ? LEANN_OK : leann_ctx_status(ctx);
     if (status) goto done;
     for (uint32_t i = 0; i < n; i++) all[i].row = i;
-    for (uint32_t i = 0; i < n; i++) {
-        const uint32_t *list = leann_graph_list(graph, i);
-        all[i].links += list[0];
-        for (uint32_t j = 1; j <= list[0]; j++) all[list[j]].links++;
-    }
-    qsort(all, n, sizeof *all, by_links);
-    for (uint32_t i = 0; i < self->hubs; i++) hub[i] = all[i].row;
-    qsort(hub, self->hubs, sizeof *hub, leann_by_id);
-    leann_rows_gather(rows, hub, self->hubs, vector);
-    self->hub = hub, self->vector = vector;
+    if (((const paper_params *)self->common.params)->cache_queries)
+        status = count_fetches(ctx, self, data, all);
+    else
+        count_links(graph, n, all);
+    if (status) goto done;
+    qsort(all, n, sizeof *all, by_count);
+    for (uint32_t i = 0; i < hubs; i++) hub[i] = all[i].row;
+    qsort(hub, hubs, sizeof *hub, leann_by_id);
+    leann_rows_gather(rows, hub, hubs, vector);
+    self->hubs = hubs, self->hub = hub, self->vector = vector;
 done:
     leann_free(all);
     return status;
@@ -112,11 +178,12 @@ static leann_status paper_build(leann_ctx *ctx, const leann_dataset *data, leann
     leann_graph *graph = NULL;
     leann_status status = leann_links_over_rows(ctx, stages, data->train, p->graph, &graph);
     if (!status) status = leann_edges_make(ctx, graph, room_of(p, index->n), &self->edges);
-    if (!status) status = keep_hubs(ctx, self, graph, data->train);
+    leann_coding coding = {.rows = data->train, .quantizer = p->quantizer};
+    if (!status) status = leann_coded_make(ctx, stages, &coding, &self->coded);
+    if (!status) status = keep_hubs(ctx, self, graph, data);
     if (!status) leann_ctx_fact(ctx, "mean_degree", leann_graph_mean_degree(graph));
     leann_graph_free(graph);
-    leann_coding coding = {.rows = data->train, .quantizer = p->quantizer};
-    return status ? status : leann_coded_make(ctx, stages, &coding, &self->coded);
+    return status;
 }
 
 /* ---- file ---------------------------------------------------------------------------------------------------------------------- */
@@ -325,6 +392,9 @@ static leann_status advance(leann_ctx *ctx, const leann_plan *plan, uint32_t bat
         }
         status = hop(ctx, self, p->ratio, w);
     }
+    leann_trace(ctx, "%" PRIu64 " hops: %u rows met and not keyed exactly, %u keyed and not expanded, %u wanted; key of the %u-th %.5g%s",
+                w->hops, w->met.n, w->open.n, w->want.n, w->best.k, (double)w->best.cut,
+                w->done ? "; it ends: no row that is not expanded is nearer" : "");
     return status;
 }
 

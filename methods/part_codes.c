@@ -308,6 +308,53 @@ leann_status leann_coded_pack(leann_ctx *ctx, leann_coded *coded)
     return status;
 }
 
+leann_status leann_coded_measure(leann_ctx *ctx, leann_coded *coded)
+{
+    enum { RUN = 4096 };
+    const uint32_t n = coded->codes.n, d = coded->quantizer->d;
+    if (coded->codes.space != LEANN_ANGULAR || coded->residual) return LEANN_OK;
+    const size_t mark = leann_scratch_mark(ctx);
+    float *zero = leann_scratch(ctx, d * sizeof *zero), *length = coded->length = leann_alloc(ctx, n, sizeof *length), most = 0;
+    if (!zero || !length) return leann_ctx_status(ctx);
+    memset(zero, 0, d * sizeof *zero);
+    leann_scorer *scorer = leann_coded_scorer(ctx, coded, zero, NULL); /* the keys of a query of zeros are |x̂|² */
+    if (!scorer) return leann_ctx_status(ctx);
+    for (uint32_t i = 0; i < n; i += RUN)
+        scorer->score(scorer, (leann_span){LEANN_NONE, i, n - i < RUN ? n - i : RUN, NULL}, INFINITY, length + i, NULL);
+    for (uint32_t i = 0; i < n; i++) {
+        length[i] = sqrtf(length[i]);
+        most = fmaxf(most, fabsf(length[i] - 1));
+    }
+    leann_scratch_reset(ctx, mark);
+    if (most >= 1e-3F) return LEANN_OK;
+    leann_free(length);
+    coded->length = NULL;
+    return LEANN_OK;
+}
+
+uint32_t leann_coded_keeps(const leann_coded *coded, uint32_t most)
+{
+    enum { WIDER = 4 };
+    const uint64_t keep = coded->length ? (uint64_t)WIDER * most : most;
+    return keep < coded->codes.n ? (uint32_t)keep : coded->codes.n;
+}
+
+leann_hit *leann_coded_best(leann_ctx *ctx, const leann_coded *coded, leann_sieve *top, uint32_t most, uint32_t *n)
+{
+    const leann_hit *hit = leann_sieve_sort(top);
+    leann_sieve turned;
+    *n = top->n;
+    if (!coded->length) return (leann_hit *)(uintptr_t)hit;
+    if (!leann_sieve_start(&turned, ctx, most)) return NULL;
+    for (uint32_t i = 0; i < top->n; i++) {
+        const float l = coded->length[hit[i].id];
+        leann_sieve_push(&turned, l > 0 ? fmaxf(0, 2 - (1 + l * l - hit[i].key) / l) : 2, hit[i].id);
+    }
+    leann_hit *best = leann_sieve_sort(&turned);
+    *n = turned.n;
+    return best;
+}
+
 leann_status leann_coded_settle(leann_ctx *ctx, const leann_reader *r, leann_coded *coded)
 {
     size_t bytes = coded->codes.stride, stride = leann_line_up(bytes);
@@ -327,6 +374,7 @@ leann_status leann_coded_beside(leann_ctx *ctx, leann_coded *coded, leann_column
 void leann_coded_free(leann_coded *coded)
 {
     leann_beside_free(coded->beside);
+    leann_free(coded->length);
     leann_quantizer_free(coded->quantizer);
     leann_free(coded->owned_code);
     leann_free(coded->owned_bias);

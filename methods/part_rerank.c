@@ -6,7 +6,6 @@
  * SPDX-License-Identifier: MIT */
 #include "methods/parts.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define FIRST 0x80000000u /* of a place: nobody asked for the row before */
@@ -24,28 +23,19 @@ leann_status leann_rerank_plan(leann_ctx *ctx, leann_plan *plan, leann_choice fe
 
 /* ---- exact keys ------------------------------------------------------------------------------------------------------------------ */
 
-typedef struct {
-    uint32_t id, at; /* at: of all that is wanted, query after query */
-} asked;
-
-static int by_id(const void *a, const void *b)
-{
-    const asked *x = a, *y = b;
-    if (x->id != y->id) return x->id < y->id ? -1 : 1;
-    return (x->at > y->at) - (x->at < y->at);
-}
-
-/* ids: each once, ascending; place (total): where each wanted row is among them. Who asks first is who pays. Returns how many ids. */
-static uint32_t each_once(leann_wanted *wanted, uint32_t queries, asked *all, uint32_t *ids, uint32_t *place)
+/* ids: each once, ascending; place (total): where each wanted row is among them. Who asks first is who pays. Returns how many ids.
+ * all, room (total): what is wanted, the row above its place among all that is, query after query. */
+static uint32_t each_once(leann_wanted *wanted, uint32_t queries, uint64_t *all, uint64_t *room, uint32_t *ids, uint32_t *place)
 {
     uint32_t total = 0, n = 0;
     for (uint32_t i = 0; i < queries; i++)
-        for (uint32_t j = 0; j < wanted[i].n; j++, total++) all[total] = (asked){wanted[i].hit[j].id, total};
-    qsort(all, total, sizeof *all, by_id);
+        for (uint32_t j = 0; j < wanted[i].n; j++, total++) all[total] = (uint64_t)wanted[i].hit[j].id << 32 | total;
+    leann_sort_numbers(all, total, room); /* qsort allocates from 1 KiB on */
     for (uint32_t i = 0; i < total; i++) {
-        const bool first = i == 0 || all[i].id != all[i - 1].id;
-        if (first) ids[n++] = all[i].id;
-        place[all[i].at] = first ? (n - 1) | FIRST : n - 1;
+        const uint32_t id = (uint32_t)(all[i] >> 32), at = (uint32_t)all[i];
+        const bool first = n == 0 || ids[n - 1] != id;
+        if (first) ids[n++] = id;
+        place[at] = first ? (n - 1) | FIRST : n - 1;
     }
     for (uint32_t i = 0, at = 0; i < queries; i++)
         for (uint32_t j = 0; j < wanted[i].n; j++, at++) {
@@ -73,6 +63,30 @@ static leann_status key_some(leann_ctx *ctx, leann_rows rows, uint32_t first, co
     return LEANN_OK;
 }
 
+/* One batch of exact vectors, and whether they are what was asked for: nothing of a fetch that is not gets into an answer. */
+static leann_status fetch_batch(leann_ctx *ctx, const leann_plan *plan, const uint32_t *ids, uint32_t n, leann_rows *rows)
+{
+    const leann_fetcher *fetcher = plan->fetcher;
+    const char *word = fetcher->type->common.name;
+    const uint64_t start = leann_now_ns();
+    uint64_t ticket;
+    leann_status status = fetcher->type->submit(fetcher, ctx, ids, n, &ticket);
+    if (!status) status = fetcher->type->collect(fetcher, ctx, ticket, 0, rows);
+    if (status) return status;
+    if (rows->n != n || rows->d != plan->index->d || rows->type != LEANN_F32)
+        return leann_fail(ctx, LEANN_EIO, "fetcher %s gave %u vectors of %u numbers of type %s; %u of %u of type f32 were asked for", word,
+                          rows->n, rows->d, leann_dtype_word(rows->type), n, plan->index->d);
+    for (uint32_t i = 0; i < n; i++) {
+        const float *x = (const float *)((const char *)rows->base + i * rows->stride);
+        for (uint32_t j = 0; j < rows->d; j++)
+            if (!isfinite(x[j]))
+                return leann_fail(ctx, LEANN_EIO, "fetcher %s: number %u of the vector of row %u is %g", word, j, ids[i], (double)x[j]);
+    }
+    rows->space = plan->index->space;
+    leann_trace(ctx, "fetch: %u rows by %s, %.3f ms", n, word, (double)(leann_now_ns() - start) * 1e-6);
+    return LEANN_OK;
+}
+
 leann_status leann_fetch_wanted(leann_ctx *ctx, const leann_plan *plan, leann_wanted *wanted, uint32_t queries)
 {
     const leann_fetcher *fetcher = plan->fetcher;
@@ -80,21 +94,19 @@ leann_status leann_fetch_wanted(leann_ctx *ctx, const leann_plan *plan, leann_wa
     uint32_t total = 0;
     for (uint32_t i = 0; i < queries; i++) total += wanted[i].n;
     if (total == 0) return LEANN_OK;
-    asked *all = leann_scratch(ctx, total * sizeof *all);
+    uint64_t *all = leann_scratch(ctx, total * sizeof *all), *room = leann_scratch(ctx, total * sizeof *room);
     uint32_t *ids = leann_scratch(ctx, total * sizeof *ids), *place = leann_scratch(ctx, total * sizeof *place);
     uint32_t *some = leann_scratch(ctx, total * sizeof *some);
     float *key = leann_scratch(ctx, total * sizeof *key);
-    if (!all || !ids || !place || !some || !key) return leann_ctx_status(ctx);
-    const uint32_t n = each_once(wanted, queries, all, ids, place);
+    if (!all || !room || !ids || !place || !some || !key) return leann_ctx_status(ctx);
+    const uint32_t n = each_once(wanted, queries, all, room, ids, place);
     const uint32_t batch = fetcher->best_batch && fetcher->best_batch < n ? fetcher->best_batch : n;
     leann_status status = LEANN_OK;
     for (uint32_t first = 0; first < n && !status; first += batch) {
         const size_t inner = leann_scratch_mark(ctx);
-        uint64_t ticket;
+        if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
         leann_rows rows;
-        status = fetcher->type->submit(fetcher, ctx, ids + first, n - first < batch ? n - first : batch, &ticket);
-        if (!status) status = fetcher->type->collect(fetcher, ctx, ticket, 0, &rows);
-        rows.space = plan->index->space;
+        status = fetch_batch(ctx, plan, ids + first, n - first < batch ? n - first : batch, &rows);
         for (uint32_t i = 0, at = 0; i < queries && !status; at += wanted[i++].n)
             status = key_some(ctx, rows, first, place + at, &wanted[i], some, key);
         leann_scratch_reset(ctx, inner);
@@ -102,6 +114,15 @@ leann_status leann_fetch_wanted(leann_ctx *ctx, const leann_plan *plan, leann_wa
     leann_ctx_work(ctx)->dist_comps += total;
     leann_scratch_reset(ctx, mark);
     return status;
+}
+
+bool leann_codes_will_do(leann_ctx *ctx, const leann_plan *plan, leann_status failure)
+{
+    if (!plan->codes_will_do || failure == LEANN_ENOMEM || failure == LEANN_EINTR || failure == LEANN_EINVAL) return false;
+    leann_trace(ctx, "the fetch failed (%s): what is left is answered by codes", leann_ctx_error(ctx));
+    leann_ctx_forgive(ctx);
+    leann_ctx_work(ctx)->approximate = 1;
+    return true;
 }
 
 /* ---- the best of them -------------------------------------------------------------------------------------------------------------- */
@@ -115,13 +136,16 @@ leann_status leann_rerank(leann_ctx *ctx, const leann_plan *plan, const float *q
         size_t mark = leann_scratch_mark(ctx);
         leann_sieve top;
         if (!leann_sieve_start(&top, ctx, n)) return leann_ctx_status(ctx);
-        leann_status status = leann_fetch_wanted(ctx, plan, &(leann_wanted){.q = q, .hit = hit, .n = n}, 1);
+        leann_hit *exact = leann_scratch(ctx, n * sizeof *exact);
+        if (!exact) return leann_ctx_status(ctx);
+        memcpy(exact, hit, n * sizeof *exact);
+        leann_status status = leann_fetch_wanted(ctx, plan, &(leann_wanted){.q = q, .hit = exact, .n = n}, 1);
         if (status == LEANN_OK) {
-            for (uint32_t i = 0; i < n; i++) leann_sieve_push(&top, hit[i].key, hit[i].id);
+            for (uint32_t i = 0; i < n; i++) leann_sieve_push(&top, exact[i].key, exact[i].id);
             memcpy(hit, leann_sieve_sort(&top), n * sizeof *hit);
         }
         leann_scratch_reset(ctx, mark);
-        if (status != LEANN_OK) return status;
+        if (status != LEANN_OK && !leann_codes_will_do(ctx, plan, status)) return status;
     }
     *found = n < k ? n : k;
     for (uint32_t i = 0; i < *found; i++) {

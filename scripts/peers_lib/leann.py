@@ -20,7 +20,7 @@ class RowsStruct(c.Structure):
 
 class Work(c.Structure):
     _fields_ = [(name, c.c_uint64) for name in ("dist_comps", "hops", "fetches", "recomputes", "encoder_calls", "cache_hits", "pages")]
-    _fields_ += [("stage_ns", c.c_uint64 * 3), ("missing_ppm", c.c_uint64)]
+    _fields_ += [("stage_ns", c.c_uint64 * 3), ("missing_ppm", c.c_uint64), ("approximate", c.c_uint64)]
 
 
 class Text(c.Structure):

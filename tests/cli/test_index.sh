@@ -50,6 +50,13 @@ awk -v r="${recall:-0}" 'BEGIN { exit !(r >= 0.95 && r <= 1) }' || { echo "recal
 check answers "$bin" search "$out/a.leann" "$out/a.hdf5" --k 3 --queries 2 --answers
 [ "$(grep -c '^[01]: ' "$out/text")" -eq 2 ] || { echo "not two answers"; failed=1; }
 
+check "build without vectors" "$bin" build "$out/a.hdf5" "$out/f.leann" --config '{method: frugal, build: {quantizer: {pq: {sub_vectors: 4}}}}'
+check explain "$bin" search "$out/f.leann" "$out/a.hdf5" --k 3 --explain 7
+for said in 'codes: 3000 rows scored' 'fetch: 3 rows by replay' 'it ends: the best row left' '  1. row [0-9]*, distance [0-9.]*, exact neighbour 1$'; do
+    grep -q -- "$said" "$out/text" || { echo "--explain does not say '$said'"; cat "$out/text"; failed=1; }
+done
+refuses '--explain 100: the data set' "$bin" search "$out/f.leann" "$out/a.hdf5" --explain 100
+
 # Rows of the same shape that are not those of the index.
 check "synth of the same shape" "$bin" dataset synth "$out/other.hdf5" --n 3000 --dim 16 --queries 100 --seed 2 --quiet
 refuses "was built from other rows than those of $out/other.hdf5: their sha256 is " "$bin" search "$out/a.leann" "$out/other.hdf5"

@@ -117,6 +117,28 @@ static void cache(void **state)
     leann_ctx_free(ctx);
 }
 
+/* Vectors of rows that queries like these fetch spare more fetches than those of hubs do. */
+static void cache_by_fetches(void **state)
+{
+    (void)state;
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    leann_index *by_links = build(ctx, PAPER ", cache: 0.05}}"), *by_fetches = NULL;
+    const leann_dataset data = {.name = "", .sha = "", .train = rows, .test = queries};
+    static const char text[] = PAPER ", cache: 0.05, cache_queries: 20}}";
+    leann_value *config = NULL;
+    assert_int_equal(leann_config_parse(ctx, "config", text, sizeof text - 1, &config), LEANN_OK);
+    if (leann_method_build(ctx, &data, config, NULL, &by_fetches) != LEANN_OK) fail_msg("%s", leann_ctx_error(ctx));
+    leann_value_free(config);
+    const answers a = ask(ctx, by_links, "{ef_search: 40}"), b = ask(ctx, by_fetches, "{ef_search: 40}");
+    assert_memory_equal(a.ids, b.ids, sizeof a.ids);
+    assert_true(b.cached > a.cached && b.fetches + b.cached == a.fetches + a.cached);
+    leann_index_free(by_links);
+    leann_index_free(by_fetches);
+    assert_int_equal(leann_index_build(ctx, rows, text, &by_fetches), LEANN_EINVAL);
+    assert_non_null(strstr(leann_ctx_error(ctx), "cache_queries = 20"));
+    leann_ctx_free(ctx);
+}
+
 /* No row, whole or its first four components, is in the file. */
 static void keeps_no_embedding(void **state)
 {
@@ -168,7 +190,11 @@ static void refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(finds), cmocka_unit_test(company), cmocka_unit_test(cache),
-                                       cmocka_unit_test(keeps_no_embedding), cmocka_unit_test(refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(finds),
+                                       cmocka_unit_test(company),
+                                       cmocka_unit_test(cache),
+                                       cmocka_unit_test(cache_by_fetches),
+                                       cmocka_unit_test(keeps_no_embedding),
+                                       cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, fill, NULL);
 }
