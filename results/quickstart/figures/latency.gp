@@ -4,9 +4,9 @@ heading = 'fastest build of each method with recall@10 of at least 0.90'
 stem = 'latency'
 N = 13
 lo1 = 1; hi1 = 13
-lo2 = 0.022234; hi2 = 9.019877
-lo3 = 0.030629475; hi3 = 10.4712292
-lo4 = 0.040150275; hi4 = 11.3205786
+lo2 = 0.036773; hi2 = 10.0780945
+lo3 = 0.0518608; hi3 = 11.5349824
+lo4 = 0.063972915; hi4 = 11.9077173
 array title[13] = ['anchor kmeans', 'anchor max-coverage', 'anchor random', 'anchor stratified-kmeans', 'codes opq', 'codes pq', 'codes sq', 'flat', 'flat f32', 'hnsw', 'hnsw f32', 'ivf', 'vamana']
 array colour[13] = ['#0072b2', '#0072b2', '#0072b2', '#0072b2', '#e69f00', '#e69f00', '#e69f00', '#555555', '#555555', '#d55e00', '#d55e00', '#009e73', '#cc79a7']
 array shape[13] = [7, 5, 9, 11, 7, 5, 9, 7, 5, 7, 5, 7, 7]

@@ -9,7 +9,7 @@ xfrom = 0.6
 stem = 'recall_qps_k10'
 N = 13
 lo1 = 0.5858; hi1 = 1
-lo2 = 109.632994; hi2 = 41416.2366
+lo2 = 101.280925; hi2 = 25324.6433
 array title[13] = ['anchor kmeans', 'anchor max-coverage', 'anchor random', 'anchor stratified-kmeans', 'codes opq', 'codes pq', 'codes sq', 'flat', 'flat f32', 'hnsw', 'hnsw f32', 'ivf', 'vamana']
 array colour[13] = ['#0072b2', '#0072b2', '#0072b2', '#0072b2', '#e69f00', '#e69f00', '#e69f00', '#555555', '#555555', '#d55e00', '#d55e00', '#009e73', '#cc79a7']
 array shape[13] = [7, 5, 9, 11, 7, 5, 9, 7, 5, 7, 5, 7, 7]

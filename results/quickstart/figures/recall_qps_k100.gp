@@ -7,13 +7,13 @@ lines = 1
 xtop = 1.003
 xfrom = 0.6
 stem = 'recall_qps_k100'
-N = 12
+N = 11
 lo1 = 0.43168; hi1 = 1
-lo2 = 92.3957351; hi2 = 26971.4794
-array title[12] = ['anchor kmeans', 'anchor max-coverage', 'anchor random', 'anchor stratified-kmeans', 'codes opq', 'codes pq', 'codes sq', 'flat', 'flat f32', 'hnsw', 'ivf', 'vamana']
-array colour[12] = ['#0072b2', '#0072b2', '#0072b2', '#0072b2', '#e69f00', '#e69f00', '#e69f00', '#555555', '#555555', '#d55e00', '#009e73', '#cc79a7']
-array shape[12] = [7, 5, 9, 11, 7, 5, 9, 7, 5, 7, 7, 7]
-array dash[12] = [1, 2, 3, 4, 1, 2, 3, 1, 2, 1, 1, 1]
+lo2 = 118.750504; hi2 = 16654.8562
+array title[11] = ['anchor kmeans', 'anchor max-coverage', 'anchor random', 'anchor stratified-kmeans', 'codes opq', 'codes pq', 'codes sq', 'flat', 'hnsw', 'ivf', 'vamana']
+array colour[11] = ['#0072b2', '#0072b2', '#0072b2', '#0072b2', '#e69f00', '#e69f00', '#e69f00', '#555555', '#d55e00', '#009e73', '#cc79a7']
+array shape[11] = [7, 5, 9, 11, 7, 5, 9, 7, 7, 7, 7]
+array dash[11] = [1, 2, 3, 4, 1, 2, 3, 1, 1, 1, 1]
 # SPDX-License-Identifier: MIT
 # What all figures share. A figure sets before this: stem, N series with title, colour, shape and dash, and what its template asks for.
 set encoding utf8
