@@ -56,6 +56,13 @@ grep -q 'in 1 run, builds included: 24 points measured, 0 failed' "$dir/half/rep
 $leann bench report "$dir/half" --format json --quiet > "$dir/said"
 grep -q '"recall_annb"' "$dir/said" || fail "no JSON"
 
+# ---- chosen columns, and parameters out of the points
+$leann bench show "$dir/half" --only method=graph,seed=1,k=3 --columns query.ef_search,recall,dataset --sort query.ef_search --format csv > "$dir/said"
+[ "$(cut -d, -f1,3 "$dir/said" | tr '\n' ' ')" = "query.ef_search,dataset 10,small 40,small " ] || fail "bench show: $(cat "$dir/said")"
+[ "$($leann bench show "$dir/half" --columns build.quantizer.pq.sub_vectors,recall --format csv | sort | uniq -c | grep -c ' 4,')" -ge 1 ] || fail "no nested parameter"
+refuses "no column 'nix'" "$leann" bench show "$dir/half" --columns nix
+refuses "one of md, csv, json" "$leann" bench show "$dir/half" --format xml
+
 # ---- pages read: a table where searches read any
 ! grep -q '^### Pages read' "$dir/half/report.md" || fail "pages of methods in memory"
 sweep disk 'seed: 1' <<YML
