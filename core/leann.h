@@ -174,6 +174,30 @@ leann_status leann_encode(const leann_encoder *encoder, leann_ctx *ctx, leann_ro
  *   errors  those of leann_encode */
 leann_status leann_count_tokens(const leann_encoder *encoder, leann_ctx *ctx, const leann_text *texts, uint32_t n, uint32_t *tokens);
 
+/* ---- cross-encoders ------------------------------------------------------------------------------------------------ */
+
+typedef struct leann_cross_encoder leann_cross_encoder;
+
+/* Opens a model that reads a query and a passage together, to put the few best passages in order: BERT with a classifier of one label,
+ * as cross-encoder/ms-marco-MiniLM-L6-v2 is one.
+ *   config  YAML or JSON text: {model: FOLDER, precision: int8}; FOLDER as Hugging Face keeps models, or a packed file; precision f32
+ *           (when not given), bf16 or int8
+ *   errors  EINVAL a bad parameter; ENOTFOUND no such model; EFORMAT config is no YAML, or the model is damaged; EUNSUPPORTED a model of
+ *           another kind: a sentence encoder, a classifier of more labels; EIO; ENOMEM; EINTR
+ *   threads a cross-encoder is immutable: any number of contexts may use it at once */
+leann_status leann_cross_encoder_new(leann_ctx *ctx, const char *config, leann_cross_encoder **out);
+void leann_cross_encoder_free(leann_cross_encoder *cross);                  /* NULL: nothing */
+const char *leann_cross_encoder_identity(const leann_cross_encoder *cross); /* sha256 of all that its scores depend on, as an encoder's */
+
+/* How well each of n texts answers a query. What is too long together is cut, the longer of the two first.
+ *   shape   score (n) out
+ *   units   logits, any real number, larger is better: no sigmoid, which would change no order (sentence-transformers' CrossEncoder
+ *           applies one unless the model's configuration says otherwise)
+ *   errors  ENOMEM; EINTR; ELIMIT a text of 2^32 tokens
+ *   threads uses ctx's workers; a text has the same bits alone, among others, and with any number of threads */
+leann_status leann_cross_encode(const leann_cross_encoder *cross, leann_ctx *ctx, leann_text query, const leann_text *texts, uint32_t n,
+                                float *score);
+
 #ifdef __cplusplus
 }
 #endif

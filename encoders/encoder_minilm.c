@@ -6,12 +6,9 @@
  * SPDX-License-Identifier: MIT */
 #include "encoders/minilm.h"
 
-#include <assert.h>
 #include <string.h>
 
 extern const leann_encoder_type leann_encoder_minilm;
-
-enum { SLICE = 1024 }; /* texts whose tokens lie in memory at once */
 
 typedef struct {
     const char *model;
@@ -47,6 +44,9 @@ static leann_status minilm_open(leann_ctx *ctx, const void *params, leann_encode
     minilm *self = leann_alloc(ctx, 1, sizeof *self);
     if (!self) return LEANN_ENOMEM;
     leann_status status = leann_model_open(ctx, p->model[0] ? p->model : NULL, (leann_precision)p->precision, &self->model);
+    if (status == LEANN_OK && leann_model_bert(self->model)->classifier)
+        status = leann_fail(ctx, LEANN_EUNSUPPORTED,
+                            "the model %s is a cross-encoder: it gives pairs of texts a score, and no text a vector", p->model);
     if (status) {
         minilm_free(&self->common);
         return status;
@@ -62,60 +62,16 @@ static leann_status minilm_open(leann_ctx *ctx, const void *params, leann_encode
     return LEANN_OK;
 }
 
-typedef struct {
-    const minilm *self;
-    leann_text prefix;
-    const leann_text *texts;
-    uint32_t *ids;    /* (texts, max_tokens), or NULL: they are counted alone */
-    uint32_t *tokens; /* (texts) out */
-} job;
-
-static leann_status tokens_of(leann_ctx *ctx, void *arg, size_t begin, size_t end)
-{
-    const job *j = arg;
-    const leann_wordpiece *words = leann_model_wordpiece(j->self->model);
-    const uint32_t max = j->self->common.max_tokens;
-    leann_status status = LEANN_OK;
-    for (size_t i = begin; i < end && status == LEANN_OK; i++)
-        status = j->ids ? leann_wordpiece_encode(words, ctx, j->prefix, j->texts[i], max, j->ids + i * max, &j->tokens[i])
-                        : leann_wordpiece_count(words, ctx, j->texts[i], &j->tokens[i]);
-    return status;
-}
-
-static leann_status encode_slice(leann_ctx *ctx, const minilm *self, leann_text prefix, const leann_text *texts, uint32_t n, float *x)
-{
-    const size_t mark = leann_scratch_mark(ctx), max = self->common.max_tokens;
-    uint32_t *ids = leann_scratch(ctx, n * max * sizeof *ids), *start = leann_scratch(ctx, (n + 1) * sizeof *start);
-    leann_status status = leann_ctx_status(ctx);
-    if (status == LEANN_OK) status = leann_parallel(ctx, n, 16, tokens_of, &(job){self, prefix, texts, ids, start + 1});
-    if (status == LEANN_OK) {
-        start[0] = 0; /* counts become places, and the tokens close ranks */
-        for (uint32_t i = 0; i < n; i++) {
-            memmove(ids + start[i], ids + i * max, start[i + 1] * sizeof *ids);
-            start[i + 1] += start[i];
-        }
-        status = leann_bert_forward(ctx, leann_model_bert(self->model), ids, start, n, x);
-    }
-    leann_scratch_reset(ctx, mark);
-    return status;
-}
-
 static leann_status minilm_encode(const leann_encoder *encoder, leann_ctx *ctx, leann_role role, const leann_text *texts, uint32_t n,
                                   float *x)
 {
-    const minilm *self = (const minilm *)(const void *)encoder;
-    const leann_text prefix = leann_model_prefix(self->model, role);
-    leann_status status = LEANN_OK;
-    for (uint32_t first = 0, count; first < n && status == LEANN_OK; first += count) {
-        count = n - first < SLICE ? n - first : SLICE;
-        status = encode_slice(ctx, self, prefix, texts + first, count, x + (size_t)first * encoder->d);
-    }
-    return status;
+    const leann_model *model = ((const minilm *)(const void *)encoder)->model;
+    return leann_model_encode(ctx, model, leann_model_prefix(model, role), texts, n, x);
 }
 
 static leann_status minilm_count(const leann_encoder *encoder, leann_ctx *ctx, const leann_text *texts, uint32_t n, uint32_t *tokens)
 {
-    return leann_parallel(ctx, n, 16, tokens_of, &(job){.self = (const minilm *)(const void *)encoder, .texts = texts, .tokens = tokens});
+    return leann_model_count(ctx, ((const minilm *)(const void *)encoder)->model, texts, n, tokens);
 }
 
 const leann_encoder_type leann_encoder_minilm = {

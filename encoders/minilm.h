@@ -1,7 +1,7 @@
 /* minilm.h – inside the encoder of the BERT family: its tokenizer, its model as a packed file, its forward pass.
  *
- * The way of a text: wordpiece (bytes -> token ids), bert (token ids -> one vector). A model is read from a Hugging Face folder once and
- * packed for one precision; the packed file is mapped at start.
+ * The way of a text: wordpiece (bytes -> token ids), bert (token ids -> one vector; of two texts together, by a cross-encoder, one score).
+ * A model is read from a Hugging Face folder once and packed for one precision; the packed file is mapped at start.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef LEANN_MINILM_H
@@ -37,6 +37,14 @@ uint32_t leann_wordpiece_size(const leann_wordpiece *self); /* of the vocabulary
  *   source  BERT's BasicTokenizer and WordPiece as Hugging Face's `tokenizers` has them (BertNormalizer, BertPreTokenizer, WordPiece) */
 leann_status leann_wordpiece_encode(const leann_wordpiece *self, leann_ctx *ctx, leann_text prefix, leann_text text, uint32_t max,
                                     uint32_t *ids, uint32_t *n);
+/* The token ids of two texts as one sequence: first mark, first text, last mark, second text, last mark.
+ *   shape   ids (max) out, *n of them, *second the place where the second text's tokens begin; max >= 3. What is beyond max - 3 tokens is
+ *           cut off the longer text, which keeps half of them, then off the other one; of an odd number the longer keeps one more
+ *   errors  ENOMEM; ELIMIT 2^32 tokens or more
+ *   threads serial, scratch of ctx
+ *   source  BertProcessing and the truncation longest_first of `tokenizers` */
+leann_status leann_wordpiece_encode_pair(const leann_wordpiece *self, leann_ctx *ctx, leann_text first, leann_text last, uint32_t max,
+                                         uint32_t *ids, uint32_t *n, uint32_t *second);
 /* How many tokens a text has, without marks and without a limit: the sum over its parts where it is cut at white space. That is space,
  * \t, \n, \r and Unicode's separators; \v, \f, U+001C … U+001F and U+0085 are control characters: they go, and what is around them is
  * one word.
@@ -67,7 +75,7 @@ enum { LEANN_PRECISIONS = 3 };
 extern const char *const leann_precision_word[LEANN_PRECISIONS]; /* "f32", "bf16", "int8" */
 
 /* A dense layer y = W x + b, W (out, in), as the products of core/simd/dense.h take it: panels of 16 outputs, the inputs inside by groups
- * of 1 (f32), 2 (bf16) or 4 (int8): weight[panel][in / group][16][group]; in and out are multiples of 16, in int8 of 64. */
+ * of 1 (f32), 2 (bf16) or 4 (int8): weight[panel][in / group][16][group]; in and out are multiples of 16, in bf16 of 32, in int8 of 64. */
 typedef struct {
     uint32_t in, out;
     const void *weight;
@@ -91,9 +99,12 @@ typedef struct {
     uint32_t max_tokens;                                          /* max_seq_length, at most positions */
     float epsilon;                                                /* of the layer norms */
     bool first_token, unit;                                       /* pooling: [CLS], else the mean; then to unit length */
-    const float *word, *position; /* (vocabulary, hidden), (positions, hidden): token type 0's vector is added to position already */
-    leann_norm norm;
-    leann_bert_layer *layer; /* (layers) */
+    uint32_t width;               /* of what a sequence gives: hidden, or 1 where it is a cross-encoder's score */
+    const float *word, *position; /* (vocabulary, hidden), (positions, hidden): token type 0's vector is added to position already; */
+    leann_norm norm;              /* a cross-encoder has (positions, hidden) more, with type 1's */
+    leann_bert_layer *layer;      /* (layers) */
+    leann_dense pooler;           /* a cross-encoder's: what the first token becomes, before tanh */
+    const float *classifier;      /* and (hidden + 1), weights and bias of its score; else NULL */
 } leann_bert;
 
 #define LEANN_MODEL_DEFAULT "all-MiniLM-L6-v2"
@@ -129,11 +140,23 @@ leann_status leann_model_verify(leann_ctx *ctx, const char *path, leann_value **
 
 /* ---- the forward pass: minilm_forward.c ---------------------------------------------------------------------------------------- */
 
-/* The vectors of n token sequences, packed by length: no padding.
- *   shape   ids: the sequences one after another, the i-th from start[i] to start[i + 1] (n + 1); x (n, hidden) out
+/* The vectors of n token sequences, or a cross-encoder's scores, packed by length: no padding.
+ *   shape   ids: the sequences one after another, the i-th from start[i] to start[i + 1] (n + 1); second (n): its first token of type 1, of
+ *           a cross-encoder, else NULL; x (n, width) out
  *   errors  ENOMEM; EINTR
  *   threads in parallel over groups of sequences; a sequence has the same bits in any company
- *   source  Devlin et al. 2019 (BERT); Reimers & Gurevych 2019 (pooling) */
-leann_status leann_bert_forward(leann_ctx *ctx, const leann_bert *bert, const uint32_t *ids, const uint32_t *start, uint32_t n, float *x);
+ *   source  Devlin et al. 2019 (BERT); Reimers & Gurevych 2019 (pooling); Nogueira & Cho 2019 (scores) */
+leann_status leann_bert_forward(leann_ctx *ctx, const leann_bert *bert, const uint32_t *ids, const uint32_t *start, const uint32_t *second,
+                                uint32_t n, float *x);
+
+/* ---- texts: minilm_texts.c ------------------------------------------------------------------------------------------------------ */
+
+/* What the model makes of n texts, each with `before` before it: a prefix; of a cross-encoder, the first text of every pair.
+ *   shape   x (n, width) out
+ *   errors  ENOMEM; EINTR; ELIMIT a text of 2^32 tokens that is to be one of a pair
+ *   threads in parallel; a text has the same bits in any company */
+leann_status leann_model_encode(leann_ctx *ctx, const leann_model *model, leann_text before, const leann_text *texts, uint32_t n, float *x);
+/* leann_wordpiece_count of each text: tokens (n) out, in parallel. */
+leann_status leann_model_count(leann_ctx *ctx, const leann_model *model, const leann_text *texts, uint32_t n, uint32_t *tokens);
 
 #endif

@@ -186,6 +186,25 @@ static leann_status only(const reader *r, const char *file, const leann_value *m
 
 /* ---- config.json --------------------------------------------------------------------------------------------------------------- */
 
+/* A head makes a cross-encoder of it. Where nothing is said of labels, transformers has two. */
+static leann_status take_head(const reader *r, const char *file, const leann_value *map)
+{
+    const leann_value *names = leann_value_get(map, "architectures"), *labels = leann_value_get(map, "id2label");
+    bool head = false;
+    for (size_t i = 0; i < leann_value_count(names); i++)
+        head |= strcmp(leann_value_text(leann_value_at(names, i), ""), "BertForSequenceClassification") == 0;
+    r->set->pooling = head ? LEANN_POOL_SCORE : LEANN_POOL_MEAN;
+    double count = leann_value_type(labels) == LEANN_V_MAP ? (double)leann_value_count(labels)
+                                                           : leann_value_real(leann_value_get(map, "num_labels"), 2);
+    if (head && count != 1)
+        return leann_fail(r->ctx, LEANN_EUNSUPPORTED, "%s/%s: its head has %g labels; only a cross-encoder's is known, with one", r->path,
+                          file, count);
+    if (head && r->folder->types < leann_settings_types(r->set))
+        return leann_fail(r->ctx, LEANN_EFORMAT, "%s/%s: type_vocab_size is %u, but a cross-encoder has two token types", r->path, file,
+                          r->folder->types);
+    return LEANN_OK;
+}
+
 static leann_status take_architecture(const reader *r)
 {
     static const char file[] = "config.json";
@@ -211,6 +230,7 @@ static leann_status take_architecture(const reader *r)
         {"layer_norm_eps", 1e-30, 1, 1e-12, NULL, &set->epsilon},
     };
     for (size_t i = 0; status == LEANN_OK && i < sizeof numbers / sizeof *numbers; i++) status = take_number(r, file, map, numbers[i]);
+    if (status == LEANN_OK) status = take_head(r, file, map);
     leann_value_free(map);
     return status;
 }
@@ -283,9 +303,23 @@ static leann_status take_normalizer(const reader *r, const leann_value *map, boo
     return status;
 }
 
+/* [CLS] A [SEP] B [SEP], the last two of token type 1. */
+static bool pairs_so(const leann_value *pair, const char *first, const char *last)
+{
+    const char *const ids[] = {first, "A", last, "B", last};
+    bool fine = leann_value_count(pair) == 5;
+    for (size_t i = 0; fine && i < 5; i++) {
+        const leann_value *piece = leann_value_get(leann_value_at(pair, i), i % 2 ? "Sequence" : "SpecialToken");
+        fine = strcmp(leann_value_text(leann_value_get(piece, "id"), ""), ids[i]) == 0 &&
+               leann_value_int(leann_value_get(piece, "type_id"), -1) == (i > 2);
+    }
+    return fine;
+}
+
 /* [CLS] text [SEP], by either of two types. */
 static leann_status take_marks(const reader *r, const leann_value *map)
 {
+    bool pairs = true;
     const char *type = leann_value_text(leann_value_get(map, "type"), ""), *first = NULL, *last = NULL;
     if (strcmp(type, "BertProcessing") == 0) {
         first = leann_value_text(leann_value_at(leann_value_get(map, "cls"), 0), NULL);
@@ -295,11 +329,15 @@ static leann_status take_marks(const reader *r, const leann_value *map)
         bool three = leann_value_count(single) == 3 && leann_value_get(leann_value_at(single, 1), "Sequence");
         first = three ? leann_value_text(leann_value_get(leann_value_get(leann_value_at(single, 0), "SpecialToken"), "id"), NULL) : NULL;
         last = three ? leann_value_text(leann_value_get(leann_value_get(leann_value_at(single, 2), "SpecialToken"), "id"), NULL) : NULL;
+        pairs = first && last && pairs_so(leann_value_get(map, "pair"), first, last);
     }
     if (!first || !last)
         return leann_fail(r->ctx, LEANN_EUNSUPPORTED,
                           "%s/tokenizer.json: its post_processor %.60s does not put one token before a text and one behind it", r->path,
                           type);
+    if (!pairs && r->set->pooling == LEANN_POOL_SCORE)
+        return leann_fail(r->ctx, LEANN_EUNSUPPORTED,
+                          "%s/tokenizer.json: its post_processor does not put pairs of texts together as BERT's does", r->path);
     leann_status status = set_text(r, &r->set->first, first);
     return status == LEANN_OK ? set_text(r, &r->set->last, last) : status;
 }
@@ -475,9 +513,10 @@ static bool plain_name(const char *name) /* of a folder in the folder */
     return n > 0 && !name[n] && n < 64 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-/* Transformer, Pooling and perhaps Normalize; without the file the mean, as it is. */
+/* Transformer, Pooling and perhaps Normalize; without the file the mean, as it is. A cross-encoder is a Transformer alone. */
 static leann_status take_modules(const reader *r, bool *prompt_counts)
 {
+    const bool scores = r->set->pooling == LEANN_POOL_SCORE;
     static const char file[] = "modules.json", *const words[] = {"Transformer", "Pooling", "Normalize"};
     leann_value *list;
     char pooling[96] = "1_Pooling/config.json";
@@ -487,21 +526,21 @@ static leann_status take_modules(const reader *r, bool *prompt_counts)
         const leann_value *module = leann_value_at(list, i);
         const char *type = leann_value_text(leann_value_get(module, "type"), ""), *dot = strrchr(type, '.');
         const char *path = leann_value_text(leann_value_get(module, "path"), "");
-        if (i > 2 || strcmp(dot ? dot + 1 : type, words[i]) != 0)
-            status = leann_fail(r->ctx, LEANN_EUNSUPPORTED, "%s/%s: module %zu is %.80s; known are Transformer, Pooling and then Normalize",
-                                r->path, file, i, type);
+        if (i > (scores ? 0 : 2) || strcmp(dot ? dot + 1 : type, words[i]) != 0)
+            status = leann_fail(r->ctx, LEANN_EUNSUPPORTED, "%s/%s: module %zu is %.80s; known %s", r->path, file, i, type,
+                                scores ? "of a cross-encoder is Transformer alone" : "are Transformer, Pooling and then Normalize");
         else if (i == 0 ? path[0] != 0 : !plain_name(path))
             status = leann_fail(r->ctx, LEANN_EUNSUPPORTED, "%s/%s: module %s lies in \"%.60s\", but must lie in %s", r->path, file,
                                 words[i], path, i ? "a folder inside this one" : "this folder itself");
         else if (i == 1)
             snprintf(pooling, sizeof pooling, "%s/config.json", path);
     }
-    if (status == LEANN_OK && list && n < 2)
+    if (status == LEANN_OK && list && n < 2 && !scores)
         status = leann_fail(r->ctx, LEANN_EUNSUPPORTED, "%s/%s has no module that pools", r->path, file);
     r->set->unit = n == 3;
     bool must = list != NULL;
     leann_value_free(list);
-    return status == LEANN_OK ? take_pooling(r, pooling, must, prompt_counts) : status;
+    return status == LEANN_OK && !scores ? take_pooling(r, pooling, must, prompt_counts) : status;
 }
 
 /* The first of some prompts that is there, else the one for all texts, else "". */
@@ -523,6 +562,8 @@ static leann_status take_prompts(const reader *r, bool prompt_counts)
     leann_status status = load(r, file, LEANN_V_MAP, &map);
     if (status == LEANN_OK) status = set_text(r, &set->query_prefix, prompt_of(map, query));
     if (status == LEANN_OK) status = set_text(r, &set->passage_prefix, prompt_of(map, passage));
+    if (status == LEANN_OK && set->pooling == LEANN_POOL_SCORE && (*set->query_prefix || *set->passage_prefix))
+        status = leann_fail(r->ctx, LEANN_EUNSUPPORTED, "%s/%s has prompts, which are not known of a cross-encoder", r->path, file);
     if (status == LEANN_OK && !prompt_counts && (*set->query_prefix || *set->passage_prefix))
         status = leann_fail(r->ctx, LEANN_EUNSUPPORTED, "%s/%s has prompts, which its pooling leaves out of the mean", r->path, file);
     leann_value_free(map);
@@ -563,7 +604,7 @@ static leann_status add_tensor(hash *h, const char *name, uint64_t rows, uint64_
         if (status == LEANN_OK) leann_sha_add(h->sha, h->x, n * sizeof *h->x);
         if (status == LEANN_OK && leann_ctx_cancelled(r->ctx)) status = leann_fail(r->ctx, LEANN_EINTR, "interrupted");
     }
-    leann_ctx_progress(r->ctx, "read", ++h->done, 5 + 16 * (uint64_t)r->set->layers);
+    leann_ctx_progress(r->ctx, "read", ++h->done, 5 + 16 * (uint64_t)r->set->layers + (r->set->pooling == LEANN_POOL_SCORE ? 4 : 0));
     return status;
 }
 
@@ -595,10 +636,12 @@ static leann_status add_layer(hash *h, uint32_t layer)
 
 /* All tensors are there and of their shapes. Their hash is that of the values, so that the same weights in halves or in another order
  * have the same: word, position and the first token type's embeddings, their norm's weight and bias; of each layer query, key, value,
- * attention's output, intermediate, output (weight and bias each), then attention's norm and the output's. */
+ * attention's output, intermediate, output (weight and bias each), then attention's norm and the output's. A cross-encoder has the second
+ * token type too, and last the pooler and the classifier. */
 static leann_status hash_weights(const reader *r)
 {
     const leann_model_settings *set = r->set;
+    const bool scores = set->pooling == LEANN_POOL_SCORE;
     char hex[65];
     hash h = {r, leann_sha_new(), leann_alloc(r->ctx, HASH_FLOATS, sizeof *h.x), 0};
     leann_status status = h.sha && h.x ? LEANN_OK : leann_fail(r->ctx, LEANN_ENOMEM, "no memory for a checksum");
@@ -606,10 +649,12 @@ static leann_status hash_weights(const reader *r)
     if (status == LEANN_OK) status = add_tensor(&h, "embeddings." NAME ".weight", N, set->hidden, (uint64_t)(USED)*set->hidden)
     ROWS("word_embeddings", set->vocabulary, set->vocabulary);
     ROWS("position_embeddings", set->positions, set->positions);
-    ROWS("token_type_embeddings", r->folder->types, 1);
+    ROWS("token_type_embeddings", r->folder->types, leann_settings_types(set));
 #undef ROWS
     if (status == LEANN_OK) status = add_pair(&h, "embeddings.", "LayerNorm", set->hidden, 0);
     for (uint32_t i = 0; status == LEANN_OK && i < set->layers; i++) status = add_layer(&h, i);
+    if (status == LEANN_OK && scores) status = add_pair(&h, "", leann_bert_pooler.tensor[0], set->hidden, set->hidden);
+    if (status == LEANN_OK && scores) status = add_pair(&h, "", "classifier", 1, set->hidden);
     if (h.sha) leann_sha_end(h.sha, hex);
     leann_free(h.x);
     return status == LEANN_OK ? set_text(r, &r->set->weights, hex) : status;

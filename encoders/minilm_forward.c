@@ -1,4 +1,4 @@
-/* minilm_forward.c – the forward pass of a BERT encoder: token ids (n sequences) -> vectors (n, hidden).
+/* minilm_forward.c – the forward pass of a BERT encoder: token ids (n sequences) -> vectors (n, hidden), or scores (n) by a cross-encoder.
  *
  * Sequences lie one after another without padding, by groups of about 256 tokens that one worker takes through all layers, so that what
  * passes between layers stays in the second cache. Between dense layers all is f32; a layer's input is rounded to bf16, or to bytes by a
@@ -7,7 +7,7 @@
  *
  * Cost, a sequence of L tokens and hidden size h: 24 L h² + 4 L² h floating-point operations a layer where inner = 4 h.
  *
- * Source: Vaswani et al. 2017; Devlin et al. 2019 (BERT); Reimers & Gurevych 2019 (pooling).
+ * Source: Vaswani et al. 2017; Devlin et al. 2019 (BERT); Reimers & Gurevych 2019 (pooling); Nogueira & Cho 2019 (arXiv 1901.04085, scores).
  * Differs: weights exp(s - max) are divided by their sum after the product with the values, not before.
  *
  * SPDX-License-Identifier: MIT */
@@ -63,7 +63,7 @@ static leann_status work_new(leann_ctx *ctx, const leann_bert *bert, size_t toke
     *w = (work){
         .k = k,
         .bert = bert,
-        .attend_bf16 = bert->precision != LEANN_ENCODE_F32 && k->fast_bf16,
+        .attend_bf16 = bert->precision != LEANN_ENCODE_F32 && k->fast_bf16 && head % (2 * LEANN_DENSE_UNITS) == 0,
         .tokens = tokens,
         .x = leann_scratch(ctx, rows * hidden * sizeof(float)),
         .wide = leann_scratch(ctx, rows * inner * sizeof(float)),
@@ -191,10 +191,10 @@ static void attend(const work *w, size_t first, size_t length, size_t at, float 
 
 typedef struct {
     const leann_bert *bert;
-    const uint32_t *ids, *start;
-    const uint32_t *order; /* sequences by length, longest first */
-    const uint32_t *group; /* the i-th takes order[group[i]] to order[group[i + 1]] */
-    float *x;              /* out */
+    const uint32_t *ids, *start, *second; /* second: NULL but for a cross-encoder */
+    const uint32_t *order;                /* sequences by length, longest first */
+    const uint32_t *group;                /* the i-th takes order[group[i]] to order[group[i + 1]] */
+    float *x;                             /* out */
 } job;
 
 static size_t length_of(const job *j, uint32_t sequence)
@@ -202,13 +202,15 @@ static size_t length_of(const job *j, uint32_t sequence)
     return j->start[sequence + 1] - j->start[sequence];
 }
 
-static void embed(const work *w, const uint32_t *ids, size_t length, float *x)
+/* Tokens from second on are of type 1. */
+static void embed(const work *w, const uint32_t *ids, size_t length, size_t second, float *x)
 {
     const leann_bert *b = w->bert;
     for (size_t t = 0; t < length; t++, x += b->hidden) {
+        const float *position = b->position + (t < second ? t : b->positions + t) * b->hidden;
         assert(ids[t] < b->vocabulary && t < b->positions);
         memcpy(x, b->word + (size_t)ids[t] * b->hidden, b->hidden * sizeof *x);
-        for (size_t j = 0; j < b->hidden; j++) x[j] += b->position[t * b->hidden + j];
+        for (size_t j = 0; j < b->hidden; j++) x[j] += position[j];
         w->k->norm(x, NULL, b->hidden, b->norm.gain, b->norm.bias, b->epsilon);
     }
 }
@@ -227,6 +229,31 @@ static void pool(const leann_bert *b, const float *x, size_t length, float *out)
     for (size_t j = 0; j < b->hidden; j++) out[j] *= factor;
 }
 
+static void pool_group(const work *w, const job *j, const uint32_t *sequence, size_t count)
+{
+    const size_t hidden = w->bert->hidden;
+    for (size_t s = 0, at = 0, length; s < count; s++, at += length) {
+        length = length_of(j, sequence[s]);
+        pool(w->bert, w->x + at * hidden, length, j->x + (size_t)sequence[s] * hidden);
+    }
+}
+
+/* The first token of each sequence makes its score; they close ranks first, and the others are lost. */
+static void score_group(work *w, const job *j, const uint32_t *sequence, size_t count)
+{
+    const leann_bert *b = w->bert;
+    const size_t hidden = b->hidden;
+    for (size_t s = 0, at = 0; s < count; at += length_of(j, sequence[s++]))
+        memmove(w->x + s * hidden, w->x + at * hidden, hidden * sizeof(float));
+    w->tokens = count;
+    dense(w, &b->pooler, w->x, (result){w->wide, hidden * sizeof(float), false, false});
+    for (size_t s = 0; s < count; s++) {
+        double score = (double)b->classifier[hidden];
+        for (size_t i = 0; i < hidden; i++) score += (double)b->classifier[i] * tanh((double)w->wide[s * hidden + i]);
+        j->x[sequence[s]] = (float)score;
+    }
+}
+
 static leann_status run_group(leann_ctx *ctx, const job *j, const uint32_t *sequence, size_t count)
 {
     const leann_bert *b = j->bert;
@@ -238,7 +265,7 @@ static leann_status run_group(leann_ctx *ctx, const job *j, const uint32_t *sequ
     if (status) goto done;
     for (size_t s = 0, at = 0, length; s < count; s++, at += length) {
         length = length_of(j, sequence[s]);
-        embed(&w, j->ids + j->start[sequence[s]], length, w.x + at * hidden);
+        embed(&w, j->ids + j->start[sequence[s]], length, j->second ? j->second[sequence[s]] : length, w.x + at * hidden);
     }
     for (uint32_t l = 0; l < b->layers; l++) {
         const leann_bert_layer *layer = &b->layer[l];
@@ -254,10 +281,10 @@ static leann_status run_group(leann_ctx *ctx, const job *j, const uint32_t *sequ
         dense(&w, &layer->down, w.wide, (result){w.qkv, hidden * sizeof(float), false, false});
         add_norm(&w, &layer->norm2, w.qkv);
     }
-    for (size_t s = 0, at = 0, length; s < count; s++, at += length) {
-        length = length_of(j, sequence[s]);
-        pool(b, w.x + at * hidden, length, j->x + (size_t)sequence[s] * hidden);
-    }
+    if (b->classifier)
+        score_group(&w, j, sequence, count);
+    else
+        pool_group(&w, j, sequence, count);
 done:
     leann_scratch_reset(ctx, mark);
     return status;
@@ -283,8 +310,10 @@ static int longer_first(const void *a, const void *b)
     return x->sequence < y->sequence ? -1 : 1;
 }
 
-leann_status leann_bert_forward(leann_ctx *ctx, const leann_bert *bert, const uint32_t *ids, const uint32_t *start, uint32_t n, float *x)
+leann_status leann_bert_forward(leann_ctx *ctx, const leann_bert *bert, const uint32_t *ids, const uint32_t *start, const uint32_t *second,
+                                uint32_t n, float *x)
 {
+    assert(!second == !bert->classifier);
     const size_t mark = leann_scratch_mark(ctx);
     measured *sorted = leann_scratch(ctx, n * sizeof *sorted);
     uint32_t *order = leann_scratch(ctx, n * sizeof *order), *group = leann_scratch(ctx, (n + 1) * sizeof *group), groups = 0;
@@ -304,7 +333,7 @@ leann_status leann_bert_forward(leann_ctx *ctx, const leann_bert *bert, const ui
         order[i] = sorted[i].sequence;
     }
     group[groups] = n;
-    status = leann_parallel(ctx, groups, 1, run_groups, &(job){bert, ids, start, order, group, x});
+    status = leann_parallel(ctx, groups, 1, run_groups, &(job){bert, ids, start, second, order, group, x});
 done:
     leann_scratch_reset(ctx, mark);
     return status;

@@ -15,7 +15,8 @@ enum {
     LEANN_PANEL = 16,     /* outputs of a panel */
     LEANN_PACK_LAYOUT = 1 /* of packed files: another one is packed anew */
 };
-#define LEANN_PACK_HEAD "model" /* the section that says what a packed file is */
+enum { LEANN_POOL_MEAN, LEANN_POOL_CLS, LEANN_POOL_SCORE }; /* score: a cross-encoder */
+#define LEANN_PACK_HEAD "model"                             /* the section that says what a packed file is */
 
 /* All that vectors depend on; names in JSON are those of the members. The identity of an encoder is the sha256 of the canonical JSON
  * (sorted keys, no spaces) of leann_params_value(leann_settings, …). */
@@ -23,7 +24,7 @@ typedef struct {
     uint32_t vocabulary, hidden, layers, heads, inner, positions, max_tokens, max_word;
     double epsilon;
     bool lowercase, strip_accents, space_cjk, unit;
-    int pooling, precision;                   /* "mean|cls"; leann_precision */
+    int pooling, precision;                   /* "mean|cls|score"; leann_precision */
     char *unknown, *first, *last, *continues; /* "[UNK]", "[CLS]", "[SEP]", "##" */
     char *query_prefix, *passage_prefix;      /* "": none */
     char *weights, *tokens;                   /* sha256 of the weights as float32 in the order of leann_folder_hash; of the vocabulary */
@@ -34,6 +35,7 @@ extern const leann_param leann_settings[]; /* its table; leann_params_free frees
 leann_status leann_settings_new(leann_ctx *ctx, const char *where, const leann_value *given, leann_model_settings **out);
 leann_status leann_settings_check(leann_ctx *ctx, const char *where, const leann_model_settings *set);
 leann_status leann_settings_identity(leann_ctx *ctx, const leann_model_settings *set, char hex[65]);
+uint32_t leann_settings_types(const leann_model_settings *set); /* token types that are used: the first ones of the folder's */
 
 /* Dense layers and norms of a layer: word in names of sections ("layer3.qkv.weight"), tensors of the folder ("encoder.layer.3." before
  * them), one over another, and the member of leann_bert_layer. */
@@ -48,6 +50,7 @@ typedef struct {
 } leann_norm_names;
 extern const leann_dense_names leann_bert_dense[LEANN_BERT_DENSE];
 extern const leann_norm_names leann_bert_norms[LEANN_BERT_NORMS];
+extern const leann_dense_names leann_bert_pooler; /* a cross-encoder's, of no layer; then tensor and section "classifier" */
 
 /* ---- a folder: minilm_folder.c -------------------------------------------------------------------------------------------------- */
 

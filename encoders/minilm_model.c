@@ -84,15 +84,21 @@ static leann_status map_layer(leann_ctx *ctx, const leann_model *self, uint32_t 
 static leann_status map_weights(leann_ctx *ctx, leann_model *self)
 {
     const leann_model_settings *set = self->set;
-    const void *word, *position;
+    const bool scores = set->pooling == LEANN_POOL_SCORE;
+    const uint64_t row = (uint64_t)set->hidden * sizeof(float);
+    const void *word, *position, *classifier = NULL;
+    leann_dense pooler = {0};
     leann_norm norm;
     leann_bert_layer *layer = leann_alloc(ctx, set->layers, sizeof *layer);
     self->bert.layer = layer;
     if (!layer) return LEANN_ENOMEM;
-    leann_status status = need(ctx, self, "word", "", LEANN_F32, set->vocabulary, (uint64_t)set->hidden * 4, &word);
-    if (status == LEANN_OK) status = need(ctx, self, "position", "", LEANN_F32, set->positions, (uint64_t)set->hidden * 4, &position);
+    leann_status status = need(ctx, self, "word", "", LEANN_F32, set->vocabulary, row, &word);
+    if (status == LEANN_OK)
+        status = need(ctx, self, "position", "", LEANN_F32, (uint64_t)leann_settings_types(set) * set->positions, row, &position);
     if (status == LEANN_OK) status = map_norm(ctx, self, "norm", &norm);
     for (uint32_t i = 0; status == LEANN_OK && i < set->layers; i++) status = map_layer(ctx, self, i, &layer[i]);
+    if (status == LEANN_OK && scores) status = map_dense(ctx, self, &leann_bert_pooler, leann_bert_pooler.word, &pooler);
+    if (status == LEANN_OK && scores) status = need(ctx, self, "classifier", "", LEANN_F32, set->hidden + 1, sizeof(float), &classifier);
     if (status != LEANN_OK) return status;
     self->bert = (leann_bert){.precision = (leann_precision)set->precision,
                               .vocabulary = set->vocabulary,
@@ -103,12 +109,15 @@ static leann_status map_weights(leann_ctx *ctx, leann_model *self)
                               .positions = set->positions,
                               .max_tokens = set->max_tokens,
                               .epsilon = (float)set->epsilon,
-                              .first_token = set->pooling == 1,
+                              .first_token = set->pooling == LEANN_POOL_CLS,
                               .unit = set->unit,
+                              .width = scores ? 1 : set->hidden,
                               .word = word,
                               .position = position,
                               .norm = norm,
-                              .layer = layer};
+                              .layer = layer,
+                              .pooler = pooler,
+                              .classifier = classifier};
     return LEANN_OK;
 }
 

@@ -4,7 +4,7 @@
  *   model                JSON {layout, identity, settings}
  *   vocabulary           a token a line
  *   word                 f32 (vocabulary, hidden)
- *   position             f32 (positions, hidden), token type 0's vector added
+ *   position             f32 (positions, hidden), token type 0's vector added; a cross-encoder's: then once more, with type 1's
  *   norm                 f32 (2, hidden): gain, bias
  *   layerN.W.weight      W one of qkv, mix, up, down: panels (out / 16, in * 16) of f32, bf16 (as u16) or i8, inside
  *                        weight[in / group][16][group] with groups of 1, 2 or 4 inputs
@@ -12,6 +12,8 @@
  *   layerN.W.scale       int8 only, f32 (out): the largest weight of an output / 127
  *   layerN.W.sums        int8 only, i32 (as u32) (out): the sum of an output's integers
  *   layerN.norm1, norm2  f32 (2, hidden)
+ *   pooler.*             a cross-encoder's: as layerN.W.*
+ *   classifier           a cross-encoder's: f32 (hidden + 1), weights, then bias
  * Query's weights and bias are multiplied by 1 / sqrt(head size) first. bf16 and int8 round to nearest, ties to even. The bytes depend on
  * the folder's contents and the precision alone. One pass; 16 rows of weights are held at a time.
  *
@@ -114,8 +116,9 @@ static leann_status need(const packer *p, const char *before, const char *name, 
 
 static leann_status count_tensor(packer *p)
 {
+    const leann_model_settings *set = p->folder->set;
     if (leann_ctx_cancelled(p->ctx)) return leann_fail(p->ctx, LEANN_EINTR, "interrupted");
-    leann_ctx_progress(p->ctx, "pack", ++p->done, 4 + (uint64_t)8 * p->folder->set->layers);
+    leann_ctx_progress(p->ctx, "pack", ++p->done, 4 + (uint64_t)8 * set->layers + (set->pooling == LEANN_POOL_SCORE ? 2 : 0));
     return LEANN_OK;
 }
 
@@ -193,19 +196,28 @@ static leann_status put_layer(packer *p, uint32_t layer)
 
 /* ---- the rest ------------------------------------------------------------------------------------------------------------------ */
 
-/* Rows of embeddings, 16 at a time; plus (hidden): added to each, or NULL. */
-static leann_status put_rows(packer *p, const char *section, const char *name, uint32_t n, const float *plus)
+/* All rows of embeddings, 16 at a time; plus (hidden): added to each, or NULL. */
+static leann_status put_rows(packer *p, const leann_tensor *t, uint32_t n, const float *plus)
 {
     const uint32_t d = p->folder->set->hidden;
-    const leann_tensor *t;
-    leann_status status = need(p, "embeddings.", name, "weight", n, d, &t);
-    if (status == LEANN_OK) status = leann_writer_begin(p->w, section, LEANN_PART_VECTORS, LEANN_F32, n, (uint64_t)d * 4);
+    leann_status status = LEANN_OK;
     for (uint32_t i = 0; status == LEANN_OK && i < n; i += ROWS) {
         uint32_t now = n - i < ROWS ? n - i : ROWS;
         status = leann_safetensors_read(p->ctx, p->folder->tensors, t, (uint64_t)i * d, (size_t)now * d, p->rows);
         for (size_t j = 0; status == LEANN_OK && plus && j < (size_t)now * d; j++) p->rows[j] += plus[j % d];
         if (status == LEANN_OK) status = leann_writer_put(p->w, p->rows, (uint64_t)now * d * 4);
     }
+    return status;
+}
+
+/* A section of embeddings: all their rows for each of the types, whose vector plus[type] (hidden) is added; plus NULL: as they are. */
+static leann_status put_table(packer *p, const char *section, const char *name, uint32_t n, const float *plus, uint32_t types)
+{
+    const uint32_t d = p->folder->set->hidden;
+    const leann_tensor *t;
+    leann_status status = need(p, "embeddings.", name, "weight", n, d, &t);
+    if (status == LEANN_OK) status = leann_writer_begin(p->w, section, LEANN_PART_VECTORS, LEANN_F32, (uint64_t)types * n, (uint64_t)d * 4);
+    for (uint32_t i = 0; status == LEANN_OK && i < types; i++) status = put_rows(p, t, n, plus ? plus + (size_t)i * d : NULL);
     if (status == LEANN_OK) status = leann_writer_end(p->w);
     return status == LEANN_OK ? count_tensor(p) : status;
 }
@@ -213,14 +225,29 @@ static leann_status put_rows(packer *p, const char *section, const char *name, u
 static leann_status put_embeddings(packer *p)
 {
     const leann_model_settings *set = p->folder->set;
+    const uint32_t types = leann_settings_types(set);
     const leann_tensor *type;
     float *plus = p->bias; /* not in use yet */
     leann_status status = need(p, "embeddings.", "token_type_embeddings", "weight", p->folder->types, set->hidden, &type);
-    if (status == LEANN_OK) status = leann_safetensors_read(p->ctx, p->folder->tensors, type, 0, set->hidden, plus);
+    if (status == LEANN_OK) status = leann_safetensors_read(p->ctx, p->folder->tensors, type, 0, (size_t)types * set->hidden, plus);
     if (status == LEANN_OK) status = count_tensor(p);
-    if (status == LEANN_OK) status = put_rows(p, "word", "word_embeddings", set->vocabulary, NULL);
-    if (status == LEANN_OK) status = put_rows(p, "position", "position_embeddings", set->positions, plus);
+    if (status == LEANN_OK) status = put_table(p, "word", "word_embeddings", set->vocabulary, NULL, 1);
+    if (status == LEANN_OK) status = put_table(p, "position", "position_embeddings", set->positions, plus, types);
     return status == LEANN_OK ? put_norm(p, "norm", "embeddings.", "LayerNorm") : status;
+}
+
+/* What makes a score of the first token. */
+static leann_status put_scorer(packer *p)
+{
+    const uint32_t d = p->folder->set->hidden;
+    const leann_tensor *weight, *bias;
+    leann_status status = put_dense(p, &leann_bert_pooler, leann_bert_pooler.word, "");
+    if (status == LEANN_OK) status = need(p, "", "classifier", "weight", 1, d, &weight);
+    if (status == LEANN_OK) status = need(p, "", "classifier", "bias", 1, 0, &bias);
+    if (status == LEANN_OK) status = leann_safetensors_read(p->ctx, p->folder->tensors, weight, 0, d, p->rows);
+    if (status == LEANN_OK) status = leann_safetensors_read(p->ctx, p->folder->tensors, bias, 0, 1, p->rows + d);
+    if (status == LEANN_OK) status = leann_writer_add(p->w, "classifier", LEANN_PART_VECTORS, LEANN_F32, d + 1, 4, p->rows);
+    return status == LEANN_OK ? count_tensor(p) : status;
 }
 
 static leann_status put_head(packer *p)
@@ -260,6 +287,7 @@ leann_status leann_pack(leann_ctx *ctx, const leann_folder *folder, const char *
     if (status == LEANN_OK) status = put_head(&p);
     if (status == LEANN_OK) status = put_embeddings(&p);
     for (uint32_t i = 0; status == LEANN_OK && i < folder->set->layers; i++) status = put_layer(&p, i);
+    if (status == LEANN_OK && folder->set->pooling == LEANN_POOL_SCORE) status = put_scorer(&p);
     if (status == LEANN_OK) status = leann_writer_commit(p.w);
     leann_writer_free(p.w);
     leann_free(p.rows);

@@ -22,7 +22,8 @@ const leann_param leann_settings[] = {
     INT(positions, 2, 65536, "rows of the position embeddings"),
     LEANN_PARAM_REAL(leann_model_settings, epsilon, 1e-30, 1, NULL, "of the layer norms"),
     INT(max_tokens, 2, 65536, "tokens of a text, marks included: what is beyond is cut off"),
-    LEANN_PARAM_WORD(leann_model_settings, pooling, "mean|cls", NULL, "mean of all tokens, or the first one"),
+    LEANN_PARAM_WORD(leann_model_settings, pooling, "mean|cls|score", NULL,
+                     "mean of all tokens, the first one, or a cross-encoder's score by it"),
     BOOL(unit, "vectors are brought to unit length"),
     BOOL(lowercase, "of the text"),
     BOOL(strip_accents, "of the text"),
@@ -51,6 +52,12 @@ const leann_norm_names leann_bert_norms[LEANN_BERT_NORMS] = {
     {"norm1", "attention.output.LayerNorm", MEMBER(norm1)},
     {"norm2", "output.LayerNorm", MEMBER(norm2)},
 };
+const leann_dense_names leann_bert_pooler = {"pooler", {"pooler.dense"}, false, false, 0};
+
+uint32_t leann_settings_types(const leann_model_settings *set)
+{
+    return set->pooling == LEANN_POOL_SCORE ? 2 : 1;
+}
 
 static leann_status check_text(leann_ctx *ctx, const char *where, const char *name, const char *text, size_t least, size_t most)
 {
@@ -63,14 +70,19 @@ leann_status leann_settings_check(leann_ctx *ctx, const char *where, const leann
 {
     const leann_wordpiece_options *words = NULL; /* for the room it has */
     const size_t mark = sizeof words->unknown - 1, most = MAX_PREFIX;
-    const uint32_t unit = set->precision == LEANN_ENCODE_INT8 ? 4 * LEANN_PANEL : LEANN_PANEL;
+    const uint32_t marks = 1 + leann_settings_types(set), unit = (uint32_t)LEANN_PANEL << set->precision; /* groups of 1, 2 or 4 */
     if (set->hidden % set->heads != 0)
         return leann_fail(ctx, LEANN_EFORMAT, "%s: %u heads do not divide the hidden size %u", where, set->heads, set->hidden);
     if (set->max_tokens > set->positions)
         return leann_fail(ctx, LEANN_EFORMAT, "%s: texts of %u tokens do not fit its %u positions", where, set->max_tokens, set->positions);
+    if (set->max_tokens < marks)
+        return leann_fail(ctx, LEANN_EFORMAT, "%s: max_tokens is %u, but the marks alone are %u", where, set->max_tokens, marks);
     if (set->hidden % unit != 0 || set->inner % unit != 0)
         return leann_fail(ctx, LEANN_EUNSUPPORTED, "%s: hidden size %u and intermediate size %u must be multiples of %u in %s", where,
                           set->hidden, set->inner, unit, leann_precision_word[set->precision]);
+    if (set->hidden / set->heads % LEANN_PANEL != 0)
+        return leann_fail(ctx, LEANN_EUNSUPPORTED, "%s: heads of size %u (%u of them); a multiple of %d is needed", where,
+                          set->hidden / set->heads, set->heads, LEANN_PANEL);
     leann_status status = check_text(ctx, where, "the unknown token", set->unknown, 1, mark);
     if (status == LEANN_OK) status = check_text(ctx, where, "the first token", set->first, 1, mark);
     if (status == LEANN_OK) status = check_text(ctx, where, "the last token", set->last, 1, mark);

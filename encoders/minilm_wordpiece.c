@@ -454,6 +454,32 @@ leann_status leann_wordpiece_encode(const leann_wordpiece *self, leann_ctx *ctx,
     return LEANN_OK;
 }
 
+/* How many of first tokens stay beside others, where there is room for so many of both. */
+static uint32_t share_of(uint32_t first, uint32_t other, uint32_t room)
+{
+    const uint32_t half = room / 2;
+    if (first <= half) return first;
+    if (other <= half) return first < room - other ? first : room - other;
+    return first > other ? room - half : half;
+}
+
+leann_status leann_wordpiece_encode_pair(const leann_wordpiece *self, leann_ctx *ctx, leann_text first, leann_text last, uint32_t max,
+                                         uint32_t *ids, uint32_t *n, uint32_t *second)
+{
+    assert(max >= 3);
+    const leann_text none = {NULL, 0};
+    uint32_t all, others = 0;
+    leann_status status = leann_wordpiece_count(self, ctx, first, &all);
+    if (status == LEANN_OK && all > (max - 3) / 2) status = leann_wordpiece_count(self, ctx, last, &others);
+    if (status == LEANN_OK) status = leann_wordpiece_encode(self, ctx, none, first, share_of(all, others, max - 3) + 2, ids, second);
+    if (status != LEANN_OK) return status;
+    uint32_t *from = ids + *second - 1; /* the first text's last mark, which the second one's first mark lies on for a while */
+    status = leann_wordpiece_encode(self, ctx, none, last, max - *second + 1, from, n);
+    *from = self->special[LAST].id;
+    *n += *second - 1;
+    return status;
+}
+
 leann_status leann_wordpiece_count(const leann_wordpiece *self, leann_ctx *ctx, leann_text text, uint32_t *n)
 {
     size_t mark = leann_scratch_mark(ctx);

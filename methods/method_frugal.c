@@ -45,7 +45,7 @@ static const leann_param query_table[] = {
                      "end when no other row is likely to be in the answer; no: fetch all of `rerank`"),
     LEANN_PARAM_REAL(frugal_query, confidence_threshold, 0, 1, "0.99", "chance with which the best row left is not in the answer"),
     LEANN_PARAM_INT(frugal_query, rerank, 1, 1000000, "256", "rows fetched at most, best by code; at least k"),
-    LEANN_PARAM_INT(frugal_query, step, 1, 65536, "2", "rows fetched at a time"),
+    LEANN_PARAM_INT(frugal_query, step, 1, 65536, "4", "rows fetched at a time"),
     LEANN_PARAM_PLUGIN(frugal_query, fetcher, "fetcher", "replay", "where exact vectors come from"),
     LEANN_PARAM_ON_FAILURE(frugal_query),
     LEANN_PARAM_END,

@@ -819,6 +819,9 @@ static void sizes_that_fit_no_panels(void **state)
         "{\"vocab_size\": 12, \"hidden_size\": 60, \"num_hidden_layers\": 1, \"num_attention_heads\": 2, \"intermediate_size\": 128}");
     put("1_Pooling/config.json", "{}");
     refused(LEANN_EUNSUPPORTED, "hidden size 60 and intermediate size 128 must be multiples of 16");
+    put("config.json",
+        "{\"vocab_size\": 12, \"hidden_size\": 64, \"num_hidden_layers\": 1, \"num_attention_heads\": 8, \"intermediate_size\": 128}");
+    refused(LEANN_EUNSUPPORTED, "heads of size 8 (8 of them); a multiple of 16 is needed");
 }
 
 #define EACH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
