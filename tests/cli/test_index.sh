@@ -52,7 +52,7 @@ check answers "$bin" search "$out/a.leann" "$out/a.hdf5" --k 3 --queries 2 --ans
 
 check "build without vectors" "$bin" build "$out/a.hdf5" "$out/f.leann" --config '{method: frugal, build: {quantizer: {pq: {sub_vectors: 4}}}}'
 check explain "$bin" search "$out/f.leann" "$out/a.hdf5" --k 3 --explain 7
-for said in 'codes: 3000 rows scored' 'fetch: 3 rows by replay' 'it ends: the best row left' '  1. row [0-9]*, distance [0-9.]*, exact neighbour 1$'; do
+for said in 'codes: 3000 rows scored' 'fetch: 4 rows by replay' 'it ends: the best row left' '  1. row [0-9]*, distance [0-9.]*, exact neighbour 1$'; do
     grep -q -- "$said" "$out/text" || { echo "--explain does not say '$said'"; cat "$out/text"; failed=1; }
 done
 refuses '--explain 100: the data set' "$bin" search "$out/f.leann" "$out/a.hdf5" --explain 100
