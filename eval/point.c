@@ -1,7 +1,8 @@
 /* point.c – builds one cell and measures its points: answers of the whole report half, then times of single queries.
  *
  * A point costs one pass over the report half (recall and work), then max(point_seconds, 5 x 200 queries) of timing; where a query runs an
- * encoder the first pass is timed instead, and no other follows. With a recall to reach, first a walk over the grid on the tune half. Memory: k answers and 9 counters a query, 8 bytes a timed query.
+ * encoder the first pass is timed instead, and no other follows. With a recall to reach, first a walk over the grid on the tune half.
+ * Memory: k answers and 11 counters a query, 8 bytes a timed query.
  *
  * Timed queries are the front of one seeded shuffle of all rows used, so that points are timed over the same queries. Build and
  * search run in different processes: what a build leaves on the heap is not part of what a search takes.

@@ -70,31 +70,21 @@ static leann_status anchor_build(leann_ctx *ctx, const leann_dataset *data, lean
 {
     anchor_index *self = (anchor_index *)index;
     const anchor_params *p = index->params;
-    leann_dataset lifted = *data;
-    leann_anchors anchors = {0};
-    uint32_t *owner = NULL, *order = NULL;
-    leann_value *key = NULL;
-    leann_status status = leann_rows_lift(ctx, data->train, &lifted.train);
-    if (status != LEANN_OK) return status;
-    status = leann_anchor_stages(ctx, stages, &lifted, p->selector, leann_count_of(p->anchors, index->n), &anchors, &owner, &key);
-    if (lifted.train.base != data->train.base) leann_free((void *)(uintptr_t)lifted.train.base);
-    if (status == LEANN_OK) status = leann_lists_make(ctx, &anchors, owner, index->n, &self->lists, &order);
+    leann_listing listing = {.selector = p->selector, .m = leann_count_of(p->anchors, index->n)};
+    leann_status status = leann_lists_over_rows(ctx, stages, data, &listing, &self->lists);
     if (status == LEANN_OK)
-        status = leann_links_make(ctx, stages, leann_lists_anchors(&self->lists, self->lists.d, LEANN_L2), p->graph, leann_value_copy(key),
-                                  &self->graph);
+        status = leann_links_make(ctx, stages, leann_lists_anchors(&self->lists, self->lists.d, LEANN_L2), p->graph,
+                                  leann_value_copy(listing.key), &self->graph);
     if (status != LEANN_OK) goto done;
 
-    leann_coding coding = {data->train, p->quantizer, &self->lists, owner, order, key, false};
+    leann_coding coding = {data->train, p->quantizer, &self->lists, listing.owner, listing.order, listing.key, false};
     status = choose_residual(ctx, stages, coding, (residual_word)p->residual, &coding.residual);
     if (status == LEANN_OK) status = leann_coded_make(ctx, stages, &coding, &self->coded);
     if (status == LEANN_OK) status = leann_coded_pack(ctx, &self->coded);
     leann_ctx_fact(ctx, "residual", coding.residual);
     leann_ctx_fact(ctx, "anchors", self->lists.m);
 done:
-    leann_anchors_free(&anchors);
-    leann_free(owner);
-    leann_free(order);
-    leann_value_free(key);
+    leann_listing_free(&listing);
     return status;
 }
 

@@ -6,8 +6,6 @@
  * SPDX-License-Identifier: MIT */
 #include "methods/parts.h"
 
-enum { GROUP = 8 }; /* queries that share a pass: their tables of 98 x 256 floats fit the second cache beside a run of codes */
-
 typedef struct {
     leann_choice quantizer;
 } codes_params;
@@ -68,7 +66,7 @@ static leann_status codes_plan(leann_ctx *ctx, leann_plan *plan)
     return leann_rerank_plan(ctx, plan, p->fetcher, p->rerank);
 }
 
-/* At most GROUP queries over one pass of the codes. */
+/* At most LEANN_SCAN_TOGETHER queries over one pass of the codes. */
 static leann_status search_group(const leann_plan *plan, leann_ctx *ctx, const float *q, uint32_t n, uint32_t k, uint32_t *ids, float *key,
                                  uint32_t *found, leann_work *work)
 {
@@ -77,22 +75,14 @@ static leann_status search_group(const leann_plan *plan, leann_ctx *ctx, const f
     uint32_t most = rerank > k ? rerank : k;
     if (most > rows) most = rows;
     size_t mark = leann_scratch_mark(ctx);
-    leann_scorer *scorer[GROUP];
-    leann_sieve top[GROUP];
+    leann_hit *hit[LEANN_SCAN_TOGETHER];
+    uint32_t near[LEANN_SCAN_TOGETHER];
     uint64_t start = leann_now_ns();
-    for (uint32_t i = 0; i < n; i++) {
-        scorer[i] = leann_coded_scorer(ctx, &self->coded, q + (size_t)i * d, NULL);
-        if (!scorer[i] || !leann_sieve_start(&top[i], ctx, leann_coded_keeps(&self->coded, most))) return leann_ctx_status(ctx);
-    }
-    leann_scan_all(scorer, top, n, rows);
-    leann_status status = LEANN_OK;
+    leann_status status = leann_coded_nearest(ctx, &self->coded, q, n, most, hit, near);
     uint64_t share = (leann_now_ns() - start) / n;
     for (uint32_t i = 0; i < n && status == LEANN_OK; i++) {
         *leann_ctx_work(ctx) = (leann_work){.dist_comps = rows, .hops = 1, .stage_ns = {0, share, 0}};
-        uint32_t near;
-        leann_hit *hit = leann_coded_best(ctx, &self->coded, &top[i], most, &near);
-        if (!hit) return leann_ctx_status(ctx);
-        status = leann_rerank(ctx, plan, q + (size_t)i * d, hit, near, k, ids + (size_t)i * k, key + (size_t)i * k, &found[i]);
+        status = leann_rerank(ctx, plan, q + (size_t)i * d, hit[i], near[i], k, ids + (size_t)i * k, key + (size_t)i * k, &found[i]);
         work[i] = *leann_ctx_work(ctx);
     }
     leann_scratch_reset(ctx, mark);
@@ -103,9 +93,9 @@ static leann_status codes_search_batch(const leann_plan *plan, leann_ctx *ctx, c
                                        float *key, uint32_t *found, leann_work *work)
 {
     leann_status status = LEANN_OK;
-    for (size_t i = 0; i < n && status == LEANN_OK; i += GROUP) {
+    for (size_t i = 0; i < n && status == LEANN_OK; i += LEANN_SCAN_TOGETHER) {
         if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
-        uint32_t group = n - i < GROUP ? (uint32_t)(n - i) : GROUP;
+        uint32_t group = n - i < LEANN_SCAN_TOGETHER ? (uint32_t)(n - i) : LEANN_SCAN_TOGETHER;
         status = search_group(plan, ctx, q + i * plan->index->d, group, k, ids + i * k, key + i * k, found + i, work + i);
     }
     return status;

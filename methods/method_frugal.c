@@ -18,10 +18,7 @@
 
 #include <string.h>
 
-enum {
-    GROUP = 8,   /* stand-in queries that share a pass over the codes */
-    NEAREST = 50 /* rows of each whose errors count */
-};
+enum { NEAREST = 50 }; /* rows of each stand-in whose errors count */
 
 typedef struct {
     leann_choice quantizer;
@@ -89,27 +86,18 @@ static leann_status errors_of(leann_ctx *ctx, leann_rows rows, uint32_t self, co
     return LEANN_OK;
 }
 
-/* At most GROUP stand-ins over one pass of the codes. */
+/* At most LEANN_SCAN_TOGETHER stand-ins over one pass of the codes. */
 static leann_status try_group(leann_ctx *ctx, const frugal *self, leann_rows rows, const uint32_t *ids, uint32_t n, errors *out)
 {
     const size_t mark = leann_scratch_mark(ctx);
-    const uint32_t most = rows.n < NEAREST + 1 ? rows.n : NEAREST + 1, keep = leann_coded_keeps(&self->coded, most);
-    leann_scorer *scorer[GROUP];
-    leann_sieve top[GROUP];
+    const uint32_t most = rows.n < NEAREST + 1 ? rows.n : NEAREST + 1;
+    leann_hit *hit[LEANN_SCAN_TOGETHER];
+    uint32_t near[LEANN_SCAN_TOGETHER];
     float *q = leann_scratch(ctx, (size_t)n * rows.d * sizeof *q);
     if (!q) return leann_ctx_status(ctx);
     leann_rows_gather(rows, ids, n, q);
-    for (uint32_t i = 0; i < n; i++) {
-        scorer[i] = leann_coded_scorer(ctx, &self->coded, q + (size_t)i * rows.d, NULL);
-        if (!scorer[i] || !leann_sieve_start(&top[i], ctx, keep)) return leann_ctx_status(ctx);
-    }
-    leann_scan_all(scorer, top, n, rows.n);
-    leann_status status = LEANN_OK;
-    for (uint32_t i = 0; i < n && !status; i++) {
-        uint32_t near;
-        const leann_hit *hit = leann_coded_best(ctx, &self->coded, &top[i], most, &near);
-        status = hit ? errors_of(ctx, rows, ids[i], q + (size_t)i * rows.d, hit, near, &out[i]) : leann_ctx_status(ctx);
-    }
+    leann_status status = leann_coded_nearest(ctx, &self->coded, q, n, most, hit, near);
+    for (uint32_t i = 0; i < n && !status; i++) status = errors_of(ctx, rows, ids[i], q + (size_t)i * rows.d, hit[i], near[i], &out[i]);
     leann_scratch_reset(ctx, mark);
     return status;
 }
@@ -147,9 +135,9 @@ static leann_status learn_errors(leann_ctx *ctx, frugal *self, leann_rows rows)
         leann_rng rng = leann_rng_at(leann_ctx_seed(ctx), "frugal", 0);
         leann_rng_sample(&rng, rows.n, trials, true, ids);
     }
-    for (uint32_t i = 0; i < trials && !status; i += GROUP) {
+    for (uint32_t i = 0; i < trials && !status; i += LEANN_SCAN_TOGETHER) {
         if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
-        status = try_group(ctx, self, rows, ids + i, trials - i < GROUP ? trials - i : GROUP, all + i);
+        status = try_group(ctx, self, rows, ids + i, trials - i < LEANN_SCAN_TOGETHER ? trials - i : LEANN_SCAN_TOGETHER, all + i);
     }
     if (!status) self->error = law_of(all, trials);
     leann_scratch_reset(ctx, mark);
@@ -282,7 +270,6 @@ static leann_status fetch_until(leann_ctx *ctx, const leann_plan *plan, const fl
     uint32_t known = 0;
     while (known < n && !done && !status) {
         const uint32_t step = known == 0 && p->step < best->k ? best->k : p->step, more = step < n - known ? step : n - known;
-        if (leann_ctx_cancelled(ctx)) return leann_fail(ctx, LEANN_EINTR, "interrupted");
         status = leann_fetch_wanted(ctx, plan, &(leann_wanted){.q = q, .hit = hit + known, .n = more}, 1);
         for (const uint32_t until = known + more; known < until && !status; known++) {
             leann_topk_push(best, hit[known].key, hit[known].id);
@@ -317,18 +304,14 @@ static leann_status frugal_search(const leann_plan *plan, leann_ctx *ctx, const 
     const size_t mark = leann_scratch_mark(ctx);
     const uint64_t start = leann_now_ns();
     leann_work *work = leann_ctx_work(ctx);
-    leann_scorer *scorer = leann_coded_scorer(ctx, &self->coded, q, NULL);
-    leann_hit *store = leann_scratch(ctx, k * sizeof *store);
+    leann_hit *store = leann_scratch(ctx, k * sizeof *store), *hit;
     leann_topk best;
-    leann_sieve top;
-    if (!scorer || !store || !leann_sieve_start(&top, ctx, leann_coded_keeps(&self->coded, most))) return leann_ctx_status(ctx);
-    leann_scan_all(&scorer, &top, 1, rows);
-    leann_hit *hit = leann_coded_best(ctx, &self->coded, &top, most, &near);
-    if (!hit) return leann_ctx_status(ctx);
+    leann_status status = store ? leann_coded_nearest(ctx, &self->coded, q, 1, most, &hit, &near) : leann_ctx_status(ctx);
+    if (status) return status;
     const uint64_t scanned = leann_now_ns();
     leann_trace(ctx, "codes: %u rows scored, the best %u kept, %.3f ms", rows, near, (double)(scanned - start) * 1e-6);
     leann_topk_start(&best, store, k);
-    leann_status status = fetch_until(ctx, plan, q, hit, near, &best);
+    status = fetch_until(ctx, plan, q, hit, near, &best);
     if (status) return status;
     leann_topk_sort(&best);
     *found = best.n;

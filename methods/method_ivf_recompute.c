@@ -106,20 +106,10 @@ static leann_status recompute_build(leann_ctx *ctx, const leann_dataset *data, l
 {
     recompute *self = (recompute *)index;
     const recompute_params *p = index->params;
-    leann_dataset lifted = *data;
-    leann_anchors anchors = {0};
-    uint32_t *owner = NULL, *order = NULL;
-    leann_value *key = NULL;
-    leann_status status = leann_rows_lift(ctx, data->train, &lifted.train);
-    if (status) return status;
-    status = leann_anchor_stages(ctx, stages, &lifted, p->selector, leann_count_of(p->lists, index->n), &anchors, &owner, &key);
-    if (!status) status = leann_lists_make(ctx, &anchors, owner, index->n, &self->lists, &order);
-    if (!status) status = keep_stored(ctx, self, data->train, order);
-    leann_anchors_free(&anchors);
-    leann_free(owner);
-    leann_free(order);
-    leann_value_free(key);
-    if (lifted.train.base != data->train.base) leann_free((void *)(uintptr_t)lifted.train.base);
+    leann_listing listing = {.selector = p->selector, .m = leann_count_of(p->lists, index->n)};
+    leann_status status = leann_lists_over_rows(ctx, stages, data, &listing, &self->lists);
+    if (!status) status = keep_stored(ctx, self, data->train, listing.order);
+    leann_listing_free(&listing);
     return status;
 }
 

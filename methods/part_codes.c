@@ -332,27 +332,44 @@ leann_status leann_coded_measure(leann_ctx *ctx, leann_coded *coded)
     return LEANN_OK;
 }
 
-uint32_t leann_coded_keeps(const leann_coded *coded, uint32_t most)
+/* How many rows a scan keeps by distance so that the `most` best by key are among them. */
+static uint32_t keeps(const leann_coded *coded, uint32_t most)
 {
     enum { WIDER = 4 };
     const uint64_t keep = coded->length ? (uint64_t)WIDER * most : most;
     return keep < coded->codes.n ? (uint32_t)keep : coded->codes.n;
 }
 
-leann_hit *leann_coded_best(leann_ctx *ctx, const leann_coded *coded, leann_sieve *top, uint32_t most, uint32_t *n)
+/* The `most` best by key of what a scan kept; the sieve is spent. NULL: ENOMEM */
+static leann_hit *best_by_key(leann_ctx *ctx, const leann_coded *coded, leann_sieve *top, uint32_t most, uint32_t *n)
 {
-    const leann_hit *hit = leann_sieve_sort(top);
+    leann_hit *hit = leann_sieve_sort(top);
     leann_sieve turned;
     *n = top->n;
-    if (!coded->length) return (leann_hit *)(uintptr_t)hit;
+    if (!coded->length) return hit;
     if (!leann_sieve_start(&turned, ctx, most)) return NULL;
     for (uint32_t i = 0; i < top->n; i++) {
         const float l = coded->length[hit[i].id];
         leann_sieve_push(&turned, l > 0 ? fmaxf(0, 2 - (1 + l * l - hit[i].key) / l) : 2, hit[i].id);
     }
-    leann_hit *best = leann_sieve_sort(&turned);
+    hit = leann_sieve_sort(&turned);
     *n = turned.n;
-    return best;
+    return hit;
+}
+
+leann_status leann_coded_nearest(leann_ctx *ctx, const leann_coded *coded, const float *q, uint32_t queries, uint32_t most, leann_hit **hit,
+                                 uint32_t *n)
+{
+    leann_scorer *scorer[LEANN_SCAN_TOGETHER] = {NULL};
+    leann_sieve top[LEANN_SCAN_TOGETHER];
+    for (uint32_t i = 0; i < queries; i++) {
+        scorer[i] = leann_coded_scorer(ctx, coded, q + (size_t)i * coded->quantizer->d, NULL);
+        if (!scorer[i] || !leann_sieve_start(&top[i], ctx, keeps(coded, most))) return leann_ctx_status(ctx);
+    }
+    leann_scan_all(scorer, top, queries, coded->codes.n);
+    for (uint32_t i = 0; i < queries; i++)
+        if (!(hit[i] = best_by_key(ctx, coded, &top[i], most, &n[i]))) return leann_ctx_status(ctx);
+    return LEANN_OK;
 }
 
 leann_status leann_coded_settle(leann_ctx *ctx, const leann_reader *r, leann_coded *coded)

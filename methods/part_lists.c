@@ -122,9 +122,12 @@ static leann_status owners_open(leann_ctx *ctx, leann_reader *r, void *arg, void
     return LEANN_OK;
 }
 
-leann_status leann_anchor_stages(leann_ctx *ctx, leann_stages *stages, const leann_dataset *data, leann_choice selector, uint32_t m,
-                                 leann_anchors *anchors, uint32_t **owner, leann_value **key)
+/* data: lifted already. */
+static leann_status choose_and_assign(leann_ctx *ctx, leann_stages *stages, const leann_dataset *data, leann_listing *listing,
+                                      leann_anchors *anchors)
 {
+    const leann_choice selector = listing->selector;
+    const uint32_t m = listing->m;
     anchor_job job = {data, selector, m, anchors};
     leann_value *words = leann_value_new_map();
     leann_value_set(words, "selector", leann_choice_value(selector));
@@ -148,9 +151,9 @@ leann_status leann_anchor_stages(leann_ctx *ctx, leann_stages *stages, const lea
         leann_anchors_free(anchors);
         goto done;
     }
-    *owner = ((owners *)object)->owner;
+    listing->owner = ((owners *)object)->owner;
     leann_free(object);
-    *key = leann_value_keep(words);
+    listing->key = leann_value_keep(words);
 done:
     leann_value_free(words);
     return status;
@@ -166,7 +169,9 @@ static uint32_t longest_of(const uint32_t *off, uint32_t m)
     return longest;
 }
 
-leann_status leann_lists_make(leann_ctx *ctx, leann_anchors *anchors, const uint32_t *owner, uint32_t n, leann_lists *out, uint32_t **order)
+/* Takes over anchors->rows; owner (n) is borrowed. *order: the rows in list order, heap, the caller's. */
+static leann_status make_lists(leann_ctx *ctx, leann_anchors *anchors, const uint32_t *owner, uint32_t n, leann_lists *out,
+                               uint32_t **order)
 {
     uint32_t m = anchors->m;
     unsigned bits = leann_bits_for(n);
@@ -185,6 +190,27 @@ leann_status leann_lists_make(leann_ctx *ctx, leann_anchors *anchors, const uint
     anchors->rows = NULL;
     *order = rows;
     return LEANN_OK;
+}
+
+leann_status leann_lists_over_rows(leann_ctx *ctx, leann_stages *stages, const leann_dataset *data, leann_listing *listing,
+                                   leann_lists *out)
+{
+    leann_dataset lifted = *data;
+    leann_anchors anchors = {0};
+    leann_status status = leann_rows_lift(ctx, data->train, &lifted.train);
+    if (status != LEANN_OK) return status;
+    status = choose_and_assign(ctx, stages, &lifted, listing, &anchors);
+    if (lifted.train.base != data->train.base) leann_free((void *)(uintptr_t)lifted.train.base);
+    if (status == LEANN_OK) status = make_lists(ctx, &anchors, listing->owner, data->train.n, out, &listing->order);
+    leann_anchors_free(&anchors);
+    return status;
+}
+
+void leann_listing_free(leann_listing *listing)
+{
+    leann_free(listing->owner);
+    leann_free(listing->order);
+    leann_value_free(listing->key);
 }
 
 leann_status leann_lists_save(const leann_lists *lists, leann_writer *w)

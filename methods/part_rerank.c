@@ -45,9 +45,19 @@ static uint32_t each_once(leann_wanted *wanted, uint32_t queries, uint64_t *all,
     return n;
 }
 
+/* A key that is no number comes of a vector that holds one; looked for only then, since every query pays for what is looked at. */
+static leann_status blame(leann_ctx *ctx, const char *word, leann_rows rows, uint32_t at, uint32_t id)
+{
+    const float *x = (const float *)((const char *)rows.base + at * rows.stride);
+    for (uint32_t j = 0; j < rows.d; j++)
+        if (!isfinite(x[j]))
+            return leann_fail(ctx, LEANN_EIO, "fetcher %s: number %u of the vector of row %u is %g", word, j, id, (double)x[j]);
+    return LEANN_OK; /* finite, and too far away for a float */
+}
+
 /* Keys of those of a query's rows that lie among rows [first, first + rows.n); room: for wanted->n of each. */
-static leann_status key_some(leann_ctx *ctx, leann_rows rows, uint32_t first, const uint32_t *place, leann_wanted *wanted, uint32_t *some,
-                             float *key)
+static leann_status key_some(leann_ctx *ctx, const char *word, leann_rows rows, uint32_t first, const uint32_t *place, leann_wanted *wanted,
+                             uint32_t *some, float *key)
 {
     const size_t mark = leann_scratch_mark(ctx);
     uint32_t n = 0;
@@ -57,13 +67,17 @@ static leann_status key_some(leann_ctx *ctx, leann_rows rows, uint32_t first, co
     leann_scorer *scorer = leann_rows_scorer(ctx, rows, wanted->q);
     if (!scorer) return leann_ctx_status(ctx);
     scorer->score(scorer, (leann_span){LEANN_NONE, 0, n, some}, INFINITY, key, NULL);
-    for (uint32_t j = 0, i = 0; j < wanted->n; j++)
-        if (place[j] >= first && place[j] - first < rows.n) wanted->hit[j].key = key[i++];
+    leann_status status = LEANN_OK;
+    for (uint32_t j = 0, i = 0; j < wanted->n && !status; j++) {
+        if (place[j] < first || place[j] - first >= rows.n) continue;
+        if (!isfinite(key[i])) status = blame(ctx, word, rows, some[i], wanted->hit[j].id);
+        wanted->hit[j].key = key[i++];
+    }
     leann_scratch_reset(ctx, mark);
-    return LEANN_OK;
+    return status;
 }
 
-/* One batch of exact vectors, and whether they are what was asked for: nothing of a fetch that is not gets into an answer. */
+/* One batch of exact vectors, of the shape that was asked for; their numbers show in the keys. */
 static leann_status fetch_batch(leann_ctx *ctx, const leann_plan *plan, const uint32_t *ids, uint32_t n, leann_rows *rows)
 {
     const leann_fetcher *fetcher = plan->fetcher;
@@ -76,12 +90,6 @@ static leann_status fetch_batch(leann_ctx *ctx, const leann_plan *plan, const ui
     if (rows->n != n || rows->d != plan->index->d || rows->type != LEANN_F32)
         return leann_fail(ctx, LEANN_EIO, "fetcher %s gave %u vectors of %u numbers of type %s; %u of %u of type f32 were asked for", word,
                           rows->n, rows->d, leann_dtype_word(rows->type), n, plan->index->d);
-    for (uint32_t i = 0; i < n; i++) {
-        const float *x = (const float *)((const char *)rows->base + i * rows->stride);
-        for (uint32_t j = 0; j < rows->d; j++)
-            if (!isfinite(x[j]))
-                return leann_fail(ctx, LEANN_EIO, "fetcher %s: number %u of the vector of row %u is %g", word, j, ids[i], (double)x[j]);
-    }
     rows->space = plan->index->space;
     leann_trace(ctx, "fetch: %u rows by %s, %.3f ms", n, word, (double)(leann_now_ns() - start) * 1e-6);
     return LEANN_OK;
@@ -108,7 +116,7 @@ leann_status leann_fetch_wanted(leann_ctx *ctx, const leann_plan *plan, leann_wa
         leann_rows rows;
         status = fetch_batch(ctx, plan, ids + first, n - first < batch ? n - first : batch, &rows);
         for (uint32_t i = 0, at = 0; i < queries && !status; at += wanted[i++].n)
-            status = key_some(ctx, rows, first, place + at, &wanted[i], some, key);
+            status = key_some(ctx, fetcher->type->common.name, rows, first, place + at, &wanted[i], some, key);
         leann_scratch_reset(ctx, inner);
     }
     leann_ctx_work(ctx)->dist_comps += total;

@@ -89,9 +89,20 @@ typedef struct {
     void *owned[3];
 } leann_lists;
 
-/* Takes over anchors->rows; owner (n) is borrowed. *order: the rows in list order, heap, the caller's. */
-leann_status leann_lists_make(leann_ctx *ctx, leann_anchors *anchors, const uint32_t *owner, uint32_t n, leann_lists *out,
-                              uint32_t **order);
+/* Anchors by a selector, the nearest one of every row (both shared stages), and the lists of them.
+ *   selector, m  in: how anchors are chosen, and how many
+ *   owner, order (n) out: the list of each row, the row of each slot; key: the words that lists rest on, for the stages above. All heap, and
+ *                the caller's after a failure too: leann_listing_free
+ *   errors       the selector's; ENOMEM, EINTR */
+typedef struct {
+    leann_choice selector;
+    uint32_t m;
+    uint32_t *owner, *order;
+    leann_value *key;
+} leann_listing;
+leann_status leann_lists_over_rows(leann_ctx *ctx, leann_stages *stages, const leann_dataset *data, leann_listing *listing,
+                                   leann_lists *out);
+void leann_listing_free(leann_listing *listing);
 leann_status leann_lists_save(const leann_lists *lists, leann_writer *w);
 /* The lists where the file has them; ids and offsets are checked to name every row once.
  *   errors  EFORMAT, ENOMEM */
@@ -120,11 +131,6 @@ static inline uint32_t leann_build_dimension(uint32_t d, leann_space space)
 {
     return space == LEANN_IP ? d + 1 : d;
 }
-
-/* Anchors by a selector and the nearest one of every row, both as shared stages. data: lifted already.
- *   *anchors, *owner (n): heap, the caller's; *key: the words these two rest on, for the stages above; the caller's */
-leann_status leann_anchor_stages(leann_ctx *ctx, leann_stages *stages, const leann_dataset *data, leann_choice selector, uint32_t m,
-                                 leann_anchors *anchors, uint32_t **owner, leann_value **key);
 
 /* ---- codes: a trained quantiser and the codes of all rows ------------------------------------------------------------------------ */
 
@@ -168,10 +174,12 @@ leann_status leann_coded_pack(leann_ctx *ctx, leann_coded *coded);
  * distance to x̂ hold 0.88 of the nearest 3, by cosine 0.93.) Not for residual codes. Memory: a float a row, never the file.
  *   errors  ENOMEM */
 leann_status leann_coded_measure(leann_ctx *ctx, leann_coded *coded);
-/* How many rows a scan keeps by distance so that the `most` best by key are among them. */
-uint32_t leann_coded_keeps(const leann_coded *coded, uint32_t most);
-/* The `most` best by key of what a scan kept, ascending, in ctx's scratch; the sieve is spent. NULL: ENOMEM */
-leann_hit *leann_coded_best(leann_ctx *ctx, const leann_coded *coded, leann_sieve *top, uint32_t most, uint32_t *n);
+/* The `most` best rows by key of at most LEANN_SCAN_TOGETHER queries (queries, d), whose scans share a pass over all codes.
+ *   shape   hit[i] (n[i]) out, ascending, in ctx's scratch; most >= 1, as many as there are rows at most
+ *   errors  ENOMEM */
+enum { LEANN_SCAN_TOGETHER = 8 }; /* their tables of 98 x 256 floats fit the second cache beside a run of codes */
+leann_status leann_coded_nearest(leann_ctx *ctx, const leann_coded *coded, const float *q, uint32_t queries, uint32_t most, leann_hit **hit,
+                                 uint32_t *n);
 /* As leann_vectors_settle, for codes that are jumped about in: a row at the start of a cache line where that costs a quarter at most. */
 leann_status leann_coded_settle(leann_ctx *ctx, const leann_reader *r, leann_coded *coded);
 /* Lays the codes beside the lists of a graph as well: for walks. Memory, never the file. columns: the quantiser's, not of 0.
