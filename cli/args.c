@@ -244,6 +244,16 @@ void cli_print_json(leann_value *v)
     leann_value_free(v);
 }
 
+void cli_print_table(const leann_table *t, const char *format)
+{
+    if (!strcmp(format, "csv"))
+        leann_table_write_csv(t, stdout);
+    else if (!strcmp(format, "json"))
+        cli_print_json(leann_table_json(t));
+    else
+        leann_table_write_markdown(t, stdout);
+}
+
 char *cli_bytes(char buffer[32], double bytes)
 {
     static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};

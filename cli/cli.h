@@ -26,6 +26,7 @@
 
 #include "core/value.h"
 #include "encoders/minilm.h"
+#include "eval/table.h"
 
 typedef enum { CLI_FLAG, CLI_INT, CLI_REAL, CLI_TEXT, CLI_LIST } cli_type; /* LIST: text that may be given many times */
 
@@ -81,7 +82,8 @@ leann_status cli_usage(cli *c, const char *format, ...) __attribute__((format(pr
 
 /* ---- printing ------------------------------------------------------------------------------------------------------------ */
 
-void cli_print_json(leann_value *v); /* indented, to standard output; frees v */
+void cli_print_json(leann_value *v);                            /* indented, to standard output; frees v */
+void cli_print_table(const leann_table *t, const char *format); /* "md", "csv" or "json", to standard output */
 /* Text into a caller's buffer of 32: "12.6 MB" (powers of 1000), "3.2 ms", "1:02:03". Returns buffer. */
 char *cli_bytes(char buffer[32], double bytes);
 char *cli_seconds(char buffer[32], double seconds);

@@ -114,8 +114,7 @@ static leann_status run(cli *c)
     if (!status && (!(to = leann_table_new(c->ctx)) || !(advice = leann_alloc(c->ctx, leann_table_rows(t) + 1, sizeof *advice))))
         status = LEANN_ENOMEM;
     if (!status) status = cli_flag(c, "map") ? map(c, t, advice, to) : best(c, t, advice, to);
-    if (!status && cli_flag(c, "json")) cli_print_json(leann_table_json(to));
-    if (!status && !cli_flag(c, "json")) leann_table_write_markdown(to, stdout);
+    if (!status) cli_print_table(to, cli_flag(c, "json") ? "json" : "md");
     leann_table_free(t);
     leann_table_free(to);
     leann_free(advice);

@@ -149,18 +149,6 @@ static leann_status compare(cli *c, const side *a, const side *b, leann_table *t
     return s ? s : leann_table_check(t);
 }
 
-static void print(const char *format, const leann_table *t, const char *a, const char *b, size_t only_a, size_t only_b)
-{
-    if (!strcmp(format, "csv")) {
-        leann_table_write_csv(t, stdout);
-    } else if (!strcmp(format, "json")) {
-        cli_print_json(leann_table_json(t));
-    } else {
-        printf("A is %s, B is %s: %zu points in both, %zu in A alone, %zu in B alone.\n\n", a, b, leann_table_rows(t), only_a, only_b);
-        leann_table_write_markdown(t, stdout);
-    }
-}
-
 static leann_status run(cli *c)
 {
     const char *format = cli_text(c, "format"), *a_name = cli_word(c, 0), *b_name = cli_word(c, 1);
@@ -174,7 +162,10 @@ static leann_status run(cli *c)
     if (!s) s = compare(c, &a, &b, t, &only_a, &only_b);
     if (!s && !leann_table_rows(t)) s = leann_fail(c->ctx, LEANN_ENOTFOUND, "%s and %s have no point in common", a_name, b_name);
     cli_progress_clear();
-    if (!s) print(format, t, a_name, b_name, only_a, only_b);
+    if (!s && !strcmp(format, "md"))
+        printf("A is %s, B is %s: %zu points in both, %zu in A alone, %zu in B alone.\n\n", a_name, b_name, leann_table_rows(t), only_a,
+               only_b);
+    if (!s) cli_print_table(t, format);
     leann_table_free(t);
     close_side(&a);
     close_side(&b);

@@ -17,12 +17,8 @@ static const cli_option options[] = {{"format", CLI_TEXT, "html|md|csv|json",
 static leann_status print(cli *c, leann_measures *m, const char *format)
 {
     leann_report_options o = {.command = cli_word(c, 0)};
-    if (!strcmp(format, "csv"))
-        leann_table_write_csv(leann_measures_table(m), stdout);
-    else if (!strcmp(format, "json"))
-        cli_print_json(leann_table_json(leann_measures_table(m)));
-    else
-        return leann_report_print(m, o, !strcmp(format, "html"), stdout);
+    if (!strcmp(format, "html") || !strcmp(format, "md")) return leann_report_print(m, o, !strcmp(format, "html"), stdout);
+    cli_print_table(leann_measures_table(m), format);
     return LEANN_OK;
 }
 

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "eval/table.h"
 
 extern const cli_command cli_bench_show;
 
@@ -82,23 +81,11 @@ static leann_status pick(cli *c, const leann_table *from, const char **names, si
     return status ? status : leann_table_check(to);
 }
 
-static leann_status print(cli *c, const leann_table *t)
-{
-    const char *format = cli_text(c, "format");
-    if (!strcmp(format, "csv"))
-        leann_table_write_csv(t, stdout);
-    else if (!strcmp(format, "json"))
-        cli_print_json(leann_table_json(t));
-    else if (!strcmp(format, "md"))
-        leann_table_write_markdown(t, stdout);
-    else
-        return cli_usage(c, "--format %s: one of md, csv, json", format);
-    return LEANN_OK;
-}
-
 static leann_status run(cli *c)
 {
-    const char *names[COLUMNS], *order[COLUMNS];
+    const char *names[COLUMNS], *order[COLUMNS], *format = cli_text(c, "format");
+    if (strcmp(format, "md") && strcmp(format, "csv") && strcmp(format, "json"))
+        return cli_usage(c, "--format %s: one of md, csv, json", format);
     leann_table *all = NULL, *some = NULL, *to = leann_table_new(c->ctx);
     char *path = leann_format(c->ctx, "%s/summary.csv", cli_word(c, 0)), *columns = leann_format(c->ctx, "%s", cli_text(c, "columns")),
          *sort = leann_format(c->ctx, "%s", cli_text(c, "sort") ? cli_text(c, "sort") : "");
@@ -106,7 +93,7 @@ static leann_status run(cli *c)
     if (!status) status = leann_table_only(all, cli_text(c, "only"), &some);
     if (!status) status = pick(c, some, names, cut(columns, names), to);
     if (!status && *sort) leann_table_sort(to, order, cut(sort, order));
-    if (!status) status = print(c, to);
+    if (!status) cli_print_table(to, format);
     leann_free(path);
     leann_free(columns);
     leann_free(sort);
