@@ -56,7 +56,7 @@ static bool is_called(const char *given, const char *name)
 }
 
 /* The name or path by which the sweep names a data set; its name where the sweep says nothing. */
-static const char *where_is(const leann_measures *m, const char *name)
+static const char *given_as(const leann_measures *m, const char *name)
 {
     const leann_value *data = leann_value_get(m->sweep, "data");
     const char *one = leann_value_text(data, NULL);
@@ -66,6 +66,16 @@ static const char *where_is(const leann_measures *m, const char *name)
         if (is_called(given, name)) return given;
     }
     return name;
+}
+
+static leann_status open_data(leann_measures *m, const char *name, leann_dataset **out)
+{
+    const char *given = given_as(m, name);
+    const bool beside = *given != '/' && leann_dataset_is_path(given); /* a path as seen from sweep.json */
+    char *place = beside ? leann_format(m->ctx, "%s/%s", m->folder, given) : leann_format(m->ctx, "%s", given);
+    leann_status s = place ? leann_dataset_open(m->ctx, place, out) : LEANN_ENOMEM;
+    leann_free(place);
+    return s;
 }
 
 static leann_status find_ground(leann_measures *m, const char *name, ground **out)
@@ -78,7 +88,7 @@ static leann_status find_ground(leann_measures *m, const char *name, ground **ou
     if (m->grounds == MAX_DATA) return leann_fail(m->ctx, LEANN_ELIMIT, "%s: more than %d data sets", m->folder, MAX_DATA);
     ground *g = &m->ground[m->grounds];
     *g = (ground){0};
-    leann_status s = leann_dataset_open(m->ctx, where_is(m, name), &g->data);
+    leann_status s = open_data(m, name, &g->data);
     if (!s) s = leann_truth_new(m->ctx, g->data, &g->truth);
     if (!s && !(g->name = leann_format(m->ctx, "%s", name))) s = LEANN_ENOMEM;
     if (s) {

@@ -86,7 +86,7 @@ static void expand(leann_ctx *quiet, const char *folder, key_set *set)
     char *path = leann_format(quiet, "%s/sweep.json", folder);
     leann_status s = path ? leann_sweep_load(quiet, path, &sweep) : LEANN_ENOMEM;
     if (!s && !(info = leann_alloc(quiet, sweep->datas, sizeof *info))) s = LEANN_ENOMEM;
-    for (uint32_t i = 0; !s && i < sweep->datas; i++) s = leann_dataset_peek(quiet, sweep->data[i], &info[i]);
+    for (uint32_t i = 0; !s && i < sweep->datas; i++) s = leann_dataset_peek(quiet, sweep->place[i], &info[i]);
     if (!s) s = leann_sweep_expand(quiet, sweep, info);
     for (uint32_t i = 0; !s && i < sweep->datas; i++) s = leann_sweep_identify(quiet, sweep, i, ""); /* no part of the key needs the sum */
     if (!s) s = add_points(quiet, sweep, set);

@@ -250,12 +250,49 @@ int leann_run_lock(leann_ctx *ctx, const char *folder)
     return fd;
 }
 
+/* An absolute path as seen from a folder, heap, so that a committed sweep.json names no folder of the machine that wrote it; as it is where
+ * the two have nothing but the root in common. */
+static char *seen_from(leann_ctx *ctx, const char *folder, const char *path)
+{
+    char *real = realpath(folder, NULL), *from = real ? leann_format(ctx, "%s/", real) : NULL;
+    size_t common = 0;
+    for (size_t i = 0; from && from[i] && from[i] == path[i]; i++)
+        if (path[i] == '/') common = i + 1;
+    char *seen = leann_format(ctx, "%s", path + (common > 1 ? common : 0));
+    for (const char *rest = common > 1 ? from + common : ""; seen && (rest = strchr(rest, '/')); rest++) {
+        char *higher = leann_format(ctx, "../%s", seen);
+        leann_free(seen);
+        seen = higher;
+    }
+    leann_free(from);
+    free(real);
+    return seen;
+}
+
+/* The sweep as read, its data as seen from the folder of the results. */
+static char *sweep_text(leann_ctx *ctx, const leann_run *run)
+{
+    leann_value *tree = leann_value_copy(run->sweep->tree), *places = leann_value_new_list();
+    bool list = leann_value_type(leann_value_get(tree, "data")) == LEANN_V_LIST;
+    for (uint32_t i = 0; i < run->sweep->datas; i++) {
+        const char *place = run->sweep->place[i];
+        char *seen = *place == '/' ? seen_from(ctx, run->folder, place) : NULL;
+        leann_value_append(places, leann_value_new_text(seen ? seen : place));
+        leann_free(seen);
+    }
+    leann_value_set(tree, "data", list ? leann_value_keep(places) : leann_value_copy(leann_value_at(places, 0)));
+    char *text = leann_value_json(tree, false, 2);
+    leann_value_free(places);
+    leann_value_free(tree);
+    return text;
+}
+
 static leann_status prepare(leann_ctx *ctx, const leann_run *run)
 {
-    char *raw = leann_format(ctx, "%s/raw", run->folder), *copy = leann_format(ctx, "%s/sweep.json", run->folder);
-    char *text = leann_value_json(run->sweep->tree, false, 2);
-    leann_status s = raw && copy && text ? leann_folder_make(ctx, raw) : LEANN_ENOMEM;
+    char *raw = leann_format(ctx, "%s/raw", run->folder), *copy = leann_format(ctx, "%s/sweep.json", run->folder), *text = NULL;
+    leann_status s = raw && copy ? leann_folder_make(ctx, raw) : LEANN_ENOMEM;
     if (!s) s = leann_folder_make(ctx, run->cache);
+    if (!s && !(text = sweep_text(ctx, run))) s = LEANN_ENOMEM;
     if (!s) s = leann_file_write(ctx, copy, text, strlen(text));
     leann_free(raw);
     leann_free(copy);

@@ -81,7 +81,7 @@ run sub/rel.yml --results sub/r --only method=flat,k=3 || fail "data beside the 
 (cd sub/deep && run ../rel.yml --results ../r --only method=flat,k=3) || fail "data beside the sweep, from elsewhere"
 says sub/deep/out "0 points measured, 0 failed, 1 from before"
 (cd away && "$bin" bench report ../sub/r --format csv >out 2>err) || fail "a report from elsewhere: $(cat away/err)"
-says sub/r/sweep.json "\"data\": \"$(realpath tiny.hdf5)\""
+says sub/r/sweep.json '"data": "../../tiny.hdf5"' # no folder of this machine is in what gets committed
 sed 's|^data:.*|data: tiny.hdf5|' tiny.yml >sub/rel.yml
 run sub/rel.yml --results sub/r --only method=flat,k=3 || fail "data in the working folder"
 (cd away && run ../sub/rel.yml --dry-run) && fail "data that are nowhere"
