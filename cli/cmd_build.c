@@ -19,7 +19,6 @@ static leann_status read_config(cli *c, leann_value **out)
 {
     const char *given = cli_text(c, "config"), *text = given;
     while (text && isspace((unsigned char)*text)) text++;
-    if (!given) return cli_usage(c, "--config is missing: a file, or '{method: anchor, build: {…}}'");
     if (*text == '{') return leann_config_parse(c->ctx, "--config", text, strlen(text), out);
     return leann_config_load(c->ctx, given, out);
 }
@@ -57,10 +56,11 @@ static leann_status build(cli *c, const leann_dataset *data, const leann_value *
 {
     leann_stages *stages = NULL;
     leann_index *index = NULL;
-    leann_rows rows = data->train;
+    leann_data_shape shape;
     leann_dataset lasting = *data;
     lasting.lasting = true;
-    leann_status status = leann_method_predict(c->ctx, rows.n, rows.d, rows.type, rows.space, config, &out->predicted);
+    leann_status status = leann_data_shape_of(c->ctx, data, &shape);
+    if (!status) status = leann_method_predict_over(c->ctx, &shape, config, &out->predicted);
     if (!status) status = leann_stages_new(c->ctx, cli_text(c, "cache"), data->sha, &stages);
     if (!status) leann_stages_accept(stages, leann_program(), 0);
     uint64_t start = leann_now_ns();
@@ -161,14 +161,16 @@ static leann_status run(cli *c)
     return status;
 }
 
-static const cli_option options[] = {
-    {"config", CLI_TEXT, "FILE|'{…}'", "method and build parameters, YAML or JSON; `leann plugins method` lists them", NULL, 0, 0},
-    {"cache", CLI_TEXT, "DIR", "keep the stages of the build there for other builds", NULL, 0, 0},
-    {"json", CLI_FLAG, NULL, "print JSON", NULL, 0, 0},
-    CLI_OPTION_END};
+static const cli_option options[] = {{"config", CLI_TEXT, "FILE|'{…}'",
+                                      "method and build parameters, YAML or JSON; `leann plugins method` lists them",
+                                      "{complexity: medium}", 0, 0},
+                                     {"cache", CLI_TEXT, "DIR", "keep the stages of the build there for other builds", NULL, 0, 0},
+                                     {"json", CLI_FLAG, NULL, "print JSON", NULL, 0, 0},
+                                     CLI_OPTION_END};
 const cli_command cli_build = {"build",
                                "DATA INDEX",
                                "build an index over a data set (a catalogue name or an HDF5 file)",
+                               "  leann build my.hdf5 my.leann                               # frugal, a byte on 16 dimensions\n"
                                "  leann build mnist-784-euclidean mnist.leann --config '{method: anchor}'\n"
                                "  leann build mnist-784-euclidean mnist.leann --config '{method: anchor, build: {selector: kmeans,\n"
                                "              anchors: {sqrt_n: 2.5}, quantizer: {pq: {sub_vectors: 98}}, residual: no}}'\n"

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "core/container.h"
+#include "core/references.h"
 
 extern const cli_command cli_inspect;
 
@@ -44,7 +44,47 @@ static leann_value *ledger_value(const leann_ledger *ledger)
     return map;
 }
 
-static leann_value *file_value(const leann_reader *r, const leann_value *manifest, const leann_value *stage)
+/* What an index's references to passages are of, n = 0 where it holds none, or later ones than this program knows. */
+static leann_status read_references(leann_ctx *ctx, const leann_reader *r, const leann_value *manifest, leann_references_shape *out)
+{
+    const int64_t n = leann_value_int(leann_value_get(manifest, "n"), 0);
+    const leann_value *revision = leann_value_get(leann_value_get(manifest, "revisions"), "references");
+    leann_references *references = NULL;
+    *out = (leann_references_shape){0};
+    if (leann_value_int(revision, 0) != LEANN_REFERENCES_REVISION) return LEANN_OK;
+    leann_status status = n > 0 && n <= UINT32_MAX ? leann_references_open(ctx, r, (uint32_t)n, &references) : LEANN_OK;
+    if (references) *out = *leann_references_shape_of(references);
+    leann_references_free(references);
+    return status;
+}
+
+static uint64_t bytes_of(const leann_references_shape *references)
+{
+    leann_ledger ledger;
+    leann_ledger_begin(&ledger);
+    leann_references_predict(references, &ledger);
+    return ledger.bytes[LEANN_PART_IDS];
+}
+
+static leann_value *references_value(const leann_references_shape *references)
+{
+    leann_value *v = leann_value_new_map();
+    leann_value_set(v, "passages", leann_value_new_int((int64_t)references->n));
+    leann_value_set(v, "files", leann_value_new_int((int64_t)references->files));
+    leann_value_set(v, "in_order", leann_value_new_bool(!references->mixed));
+    leann_value_set(v, "bytes", leann_value_new_int((int64_t)bytes_of(references)));
+    return v;
+}
+
+static void print_references(const leann_references_shape *references)
+{
+    if (references->n == 0) return;
+    printf("  %-12s %" PRIu64 " in %" PRIu64 " files, %.2f bytes each%s\n", "passages", references->n, references->files,
+           (double)bytes_of(references) / (double)references->n, references->mixed ? "; not in the files' order" : "");
+}
+
+static leann_value *file_value(const leann_reader *r, const leann_value *manifest, const leann_value *stage,
+                               const leann_references_shape *references)
 {
     leann_ledger ledger;
     leann_value *v = leann_value_new_map();
@@ -56,6 +96,7 @@ static leann_value *file_value(const leann_reader *r, const leann_value *manifes
     leann_value_set(v, "sections", sections_value(r));
     if (manifest) leann_value_set(v, "manifest", leann_value_copy(manifest));
     if (stage) leann_value_set(v, "stage", leann_value_copy(stage));
+    if (references->n > 0) leann_value_set(v, "references", references_value(references));
     return v;
 }
 
@@ -83,7 +124,8 @@ static void print_ledger(const leann_ledger *ledger, int64_t n)
     }
 }
 
-static void print_text(const leann_reader *r, const leann_value *manifest, const leann_value *stage)
+static void print_text(const leann_reader *r, const leann_value *manifest, const leann_value *stage,
+                       const leann_references_shape *references)
 {
     leann_ledger ledger;
     char size[32];
@@ -100,6 +142,7 @@ static void print_text(const leann_reader *r, const leann_value *manifest, const
         printf("  %-12s %s\n", key, text ? text : "");
         leann_free(text);
     }
+    print_references(references);
     print_sections(r);
     print_ledger(&ledger, leann_value_int(leann_value_get(manifest, "n"), 0));
 }
@@ -108,14 +151,16 @@ static leann_status run(cli *c)
 {
     leann_reader *r = NULL;
     leann_value *manifest = NULL, *stage = NULL;
+    leann_references_shape references;
     leann_status status = leann_reader_open(c->ctx, cli_word(c, 0), &r);
     if (!status) status = read_head(c->ctx, r, "manifest", &manifest);
     if (!status) status = read_head(c->ctx, r, "stage", &stage);
+    if (!status) status = read_references(c->ctx, r, manifest, &references);
     if (!status) {
         if (cli_flag(c, "json"))
-            cli_print_json(file_value(r, manifest, stage));
+            cli_print_json(file_value(r, manifest, stage, &references));
         else
-            print_text(r, manifest, stage);
+            print_text(r, manifest, stage, &references);
     }
     leann_value_free(stage);
     leann_value_free(manifest);

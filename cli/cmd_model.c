@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* The models known by name: a folder inside a package, and the sha256 of those of its files that anything depends on. */
 typedef struct {
@@ -113,6 +114,22 @@ static bool precision_of(cli *c, leann_precision *out)
     return false;
 }
 
+/* Packed files of the folder that are not what was written: they are removed, and made anew where they are wanted. */
+static leann_status drop_damaged(cli *c, const char *folder)
+{
+    leann_value *what = NULL;
+    leann_status status = leann_model_verify(c->ctx, folder, &what);
+    for (size_t i = 0; i < leann_value_count(what) && status == LEANN_OK; i++) {
+        const leann_value *v = leann_value_at(what, i);
+        const char *path = leann_value_text(leann_value_get(v, "path"), "");
+        if (leann_value_bool(leann_value_get(v, "ok"), false) || strcmp(path, folder) == 0) continue;
+        if (unlink(path) != 0) status = leann_fail_errno(c->ctx, "cannot remove %s, which is damaged", path);
+        if (status == LEANN_OK) printf("%s: damaged, removed\n", path);
+    }
+    leann_value_free(what);
+    return status;
+}
+
 static leann_status fetch(cli *c)
 {
     const known_model *model;
@@ -127,6 +144,7 @@ static leann_status fetch(cli *c)
         status = leann_folder_make(c->ctx, parent);
         if (status == LEANN_OK) status = bring(c, model, folder);
     }
+    if (status == LEANN_OK) status = drop_damaged(c, folder);
     if (status == LEANN_OK) status = leann_model_open(c->ctx, folder, precision, &packed);
     if (status == LEANN_OK)
         printf("%s: %s, licence %s\n%s packed in %s, identity %s\n", model->name, folder, model->licence, model->name,
@@ -146,7 +164,7 @@ const cli_command cli_model_fetch = {
     "leann model fetch\n"
     "leann model fetch all-MiniLM-L6-v2 --precision int8\n"
     "\nModels lie in $XDG_CACHE_HOME/leann/models (~/.cache/leann/models). What is there and whole is not\n"
-    "downloaded again. Other forms are packed when they are first used.\n",
+    "downloaded again; what is packed and damaged is packed again. Other forms are packed when they are first used.\n",
     0,
     1,
     fetch_options,
@@ -256,6 +274,7 @@ static void print_info(const leann_value *about)
     const char *folder = text_in(about, "folder"), *type = text_in(about, "type");
     int64_t h = int_in(set, "hidden"), in = int_in(set, "inner"), rows = int_in(set, "vocabulary") + int_in(set, "positions") + 1;
     int64_t weights = (rows + 2) * h + int_in(set, "layers") * (4 * h * h + 2 * h * in + 9 * h + in);
+    if (strcmp(text_in(set, "pooling"), "score") == 0) weights += (h + 1) * (h + 1); /* a pooler and a classifier */
     printf("%-11s%s\n%-11s%s\n", *folder ? "folder" : "file", *folder ? folder : text_in(about, "file"), "licence",
            *text_in(about, "licence") ? text_in(about, "licence") : "not stated");
     printf("%-11sBERT of hidden size %" PRId64 " (%" PRId64 " inside), layers: %" PRId64 ", heads: %" PRId64 ", %.1f million weights%s%s\n",
@@ -264,8 +283,12 @@ static void print_info(const leann_value *about)
            bool_in(set, "lowercase") ? ", lower case" : "", bool_in(set, "strip_accents") ? ", no accents" : "",
            bool_in(set, "space_cjk") ? ", Chinese characters apart" : "");
     printf("%-11s%" PRId64 " tokens at most, marks included\n", "texts", int_in(set, "max_tokens"));
-    printf("%-11s%s%s\n", "vectors", strcmp(text_in(set, "pooling"), "cls") == 0 ? "of the first token" : "mean of all tokens",
-           bool_in(set, "unit") ? ", made unit" : "");
+    const char *pooling = text_in(set, "pooling");
+    if (strcmp(pooling, "score") == 0)
+        printf("%-11sone score for a query and a passage, read together\n", "answers");
+    else
+        printf("%-11s%s%s\n", "vectors", strcmp(pooling, "cls") == 0 ? "of the first token" : "mean of all tokens",
+               bool_in(set, "unit") ? ", made unit" : "");
     print_prefix("queries", text_in(set, "query_prefix"));
     print_prefix("passages", text_in(set, "passage_prefix"));
     print_packed(about, "");

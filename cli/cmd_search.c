@@ -53,6 +53,66 @@ static leann_status measure_recall(cli *c, const leann_dataset *data, answers *a
     return leann_recall_mean(c->ctx, data, a->ids, a->n, a->k, &a->recall);
 }
 
+/* ---- passages ------------------------------------------------------------------------------------------------------------------ */
+
+/* Where a row's text lies, as far as the index knows and its file still bears it out. */
+typedef struct {
+    leann_reference at;
+    uint64_t first, last; /* lines */
+    const char *problem;  /* NULL, or why the lines are not known: the context's, until its next call */
+} passage;
+
+static leann_status find_passage(cli *c, const leann_index *index, uint32_t id, passage *out)
+{
+    out->problem = NULL;
+    leann_status status = leann_index_passage(c->ctx, index, id, &out->at);
+    if (!status) status = leann_index_passage_lines(c->ctx, index, id, &out->first, &out->last);
+    if (status != LEANN_EIO && status != LEANN_ENOTFOUND) return status;
+    out->problem = leann_ctx_error(c->ctx);
+    return LEANN_OK;
+}
+
+/* Names of files may hold what a terminal would obey. */
+static void print_name(const char *name)
+{
+    for (; *name; name++) putchar((unsigned char)*name < ' ' || *name == 127 ? '?' : *name);
+}
+
+static leann_status print_passage(cli *c, const leann_index *index, uint32_t id)
+{
+    passage p;
+    leann_status status = find_passage(c, index, id, &p);
+    if (status) return status;
+    print_name(p.at.path);
+    if (!p.problem) {
+        printf(":%" PRIu64 "-%" PRIu64 "\n", p.first, p.last);
+        return LEANN_OK;
+    }
+    printf(", bytes %" PRIu64 " to %" PRIu64 ": ", p.at.offset, p.at.offset + p.at.bytes);
+    print_name(p.problem);
+    putchar('\n');
+    return LEANN_OK;
+}
+
+static leann_status passage_value(cli *c, const leann_index *index, uint32_t id, leann_value *list)
+{
+    passage p;
+    leann_status status = find_passage(c, index, id, &p);
+    if (status) return status;
+    leann_value *v = leann_value_new_map();
+    leann_value_set(v, "path", leann_value_new_text(p.at.path));
+    leann_value_set(v, "byte_offset", leann_value_new_int((int64_t)p.at.offset));
+    leann_value_set(v, "byte_length", leann_value_new_int(p.at.bytes));
+    if (p.problem) {
+        leann_value_set(v, "problem", leann_value_new_text(p.problem));
+    } else {
+        leann_value_set(v, "first_line", leann_value_new_int((int64_t)p.first));
+        leann_value_set(v, "last_line", leann_value_new_int((int64_t)p.last));
+    }
+    leann_value_append(list, v);
+    return LEANN_OK;
+}
+
 /* ---- printing ------------------------------------------------------------------------------------------------------------------ */
 
 static int ascending(const void *a, const void *b)
@@ -92,31 +152,43 @@ static leann_value *summary_value(const answers *a)
     return v;
 }
 
-static leann_value *answers_value(const answers *a)
+static leann_status answers_value(cli *c, const leann_index *index, const answers *a, leann_value **out)
 {
-    leann_value *list = leann_value_new_list();
-    for (uint32_t i = 0; i < a->n; i++) {
-        leann_value *v = leann_value_new_map(), *ids = leann_value_new_list(), *dist = leann_value_new_list();
-        for (uint32_t j = 0; j < a->k && a->ids[(size_t)i * a->k + j] != LEANN_NONE; j++) {
+    leann_status status = LEANN_OK;
+    leann_value *list = *out = leann_value_new_list();
+    for (uint32_t i = 0; i < a->n && !status; i++) {
+        leann_value *v = leann_value_new_map(), *ids = leann_value_new_list(), *dist = leann_value_new_list(),
+                    *passages = leann_value_new_list();
+        for (uint32_t j = 0; j < a->k && a->ids[(size_t)i * a->k + j] != LEANN_NONE && !status; j++) {
             leann_value_append(ids, leann_value_new_int(a->ids[(size_t)i * a->k + j]));
             leann_value_append(dist, leann_value_new_real(a->dist[(size_t)i * a->k + j]));
+            if (index->references) status = passage_value(c, index, a->ids[(size_t)i * a->k + j], passages);
         }
         leann_value_set(v, "query", leann_value_new_int(i));
         leann_value_set(v, "ids", ids);
         leann_value_set(v, "distances", dist);
+        if (index->references) leann_value_set(v, "passages", leann_value_keep(passages));
+        leann_value_free(passages);
         leann_value_append(list, v);
     }
-    return list;
+    return status;
 }
 
-static void print_answers(const answers *a)
+static leann_status print_answers(cli *c, const leann_index *index, const answers *a)
 {
-    for (uint32_t i = 0; i < a->n; i++) {
+    leann_status status = LEANN_OK;
+    for (uint32_t i = 0; i < a->n && !status; i++) {
+        const uint32_t *ids = a->ids + (size_t)i * a->k;
         printf("%" PRIu32 ":", i);
-        for (uint32_t j = 0; j < a->k && a->ids[(size_t)i * a->k + j] != LEANN_NONE; j++)
-            printf(" %" PRIu32 " (%.6g)", a->ids[(size_t)i * a->k + j], (double)a->dist[(size_t)i * a->k + j]);
+        for (uint32_t j = 0; j < a->k && ids[j] != LEANN_NONE; j++)
+            printf(" %" PRIu32 " (%.6g)", ids[j], (double)a->dist[(size_t)i * a->k + j]);
         putchar('\n');
+        for (uint32_t j = 0; index->references && j < a->k && ids[j] != LEANN_NONE && !status; j++) {
+            printf("  %10" PRIu32 "  ", ids[j]);
+            status = print_passage(c, index, ids[j]);
+        }
     }
+    return status;
 }
 
 static void print_text(const answers *a, const leann_value *summary)
@@ -137,12 +209,17 @@ static void print_text(const answers *a, const leann_value *summary)
     printf("\n  memory      %.1f MB resident at most\n", leann_value_real(leann_value_get(summary, "peak_rss_mb"), 0));
 }
 
-static void print_all(cli *c, answers *a)
+static leann_status print_all(cli *c, const leann_index *index, answers *a)
 {
     cli_progress_clear();
     bool json = cli_flag(c, "json"), each = cli_flag(c, "answers");
-    leann_value *listed = json && each ? answers_value(a) : NULL;
-    if (each && !json) print_answers(a);
+    leann_value *listed = NULL;
+    leann_status status = LEANN_OK;
+    if (each) status = json ? answers_value(c, index, a, &listed) : print_answers(c, index, a);
+    if (status) {
+        leann_value_free(listed);
+        return status;
+    }
     qsort(a->ns, a->n, sizeof *a->ns, ascending);
     leann_value *summary = summary_value(a);
     if (listed) leann_value_set(summary, "answers", listed);
@@ -151,6 +228,7 @@ static void print_all(cli *c, answers *a)
     else
         print_text(a, summary);
     leann_value_free(summary);
+    return LEANN_OK;
 }
 
 /* ---- one query, step by step ------------------------------------------------------------------------------------------------------ */
@@ -201,6 +279,9 @@ static leann_status explain(cli *c, const leann_dataset *data, const leann_plan 
             printf("exact neighbour %u\n", rank);
         else
             printf("not among the exact neighbours known\n");
+        if (!plan->index->references) continue;
+        printf("     ");
+        status = print_passage(c, plan->index, ids[i]);
     }
     leann_free(ids);
     leann_free(dist);
@@ -236,7 +317,7 @@ static leann_status run(cli *c)
         status = search_all(c, data, plan, &a);
     }
     if (!status) status = measure_recall(c, data, &a);
-    if (!status) print_all(c, &a);
+    if (!status) status = print_all(c, index, &a);
 done:
     leann_free(a.ids);
     leann_free(a.dist);
@@ -253,7 +334,7 @@ static const cli_option options[] = {
     {"query", CLI_TEXT, "'{…}'", "the method's query parameters, YAML or JSON: '{ef_search: 64}'", NULL, 0, 0},
     {"queries", CLI_INT, "N", "only the first N of the data set's queries; 0: all", "0", 0, 4294967294.0},
     {"explain", CLI_INT, "ROW", "only this query, step by step: stages, fetches, why it ended", NULL, 0, 4294967294.0},
-    {"answers", CLI_FLAG, NULL, "print each query's ids and distances too", NULL, 0, 0},
+    {"answers", CLI_FLAG, NULL, "print each query's ids and distances too, and where their passages lie", NULL, 0, 0},
     {"json", CLI_FLAG, NULL, "print JSON", NULL, 0, 0},
     CLI_OPTION_END};
 const cli_command cli_search = {"search",

@@ -39,9 +39,10 @@ static leann_status make_task(leann_ctx *ctx, void *arg, size_t begin, size_t en
     const leann_beside *b = job->beside;
     size_t bytes = job->codes->stride, mark = leann_scratch_mark(ctx);
     uint8_t *code = leann_scratch(ctx, (size_t)job->graph->slots * bytes);
-    if (!code) return LEANN_ENOMEM;
+    uint32_t *room = leann_scratch(ctx, ((size_t)job->graph->slots + 1) * sizeof *room);
+    if (!code || !room) return LEANN_ENOMEM;
     for (size_t node = begin; node < end; node++) {
-        const uint32_t *list = leann_graph_list(job->graph, (uint32_t)node);
+        const uint32_t *list = leann_graph_read(job->graph, (uint32_t)node, 0, room);
         float *plus = terms_of(b, (uint32_t)node), *times = plus + (size_t)b->blocks * SLOTS, one;
         for (uint32_t i = 0; i < list[0]; i++) {
             memcpy(code + i * bytes, job->codes->code + list[1 + i] * bytes, bytes);

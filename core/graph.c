@@ -13,7 +13,7 @@
 #define MAX_EF    (1u << 24)
 #define WIDE(n)   ((n) > UINT16_MAX) /* ids in 32 bits on disk */
 
-enum { HEAD_N, HEAD_ENTRY, HEAD_SLOTS, HEAD_UPPER_SLOTS, HEAD_TOP, HEAD_EF, HEAD_LISTS, HEAD_ZERO, HEAD_WORDS };
+enum { HEAD_N, HEAD_ENTRY, HEAD_SLOTS, HEAD_UPPER_SLOTS, HEAD_TOP, HEAD_EF, HEAD_LISTS, HEAD_PACKED, HEAD_WORDS };
 
 static uint64_t upper_lists(const leann_graph *g)
 {
@@ -65,11 +65,37 @@ leann_status leann_graph_new(leann_ctx *ctx, uint32_t n, uint32_t slots, uint32_
 void leann_graph_free(leann_graph *graph)
 {
     if (!graph) return;
+    leann_graph_drop_upper(graph);
+    leann_edges_free(&graph->packed);
     leann_free(graph->links);
+    leann_free(graph);
+}
+
+void leann_graph_drop_upper(leann_graph *graph)
+{
     leann_free(graph->levels);
     leann_free(graph->upper_at);
     leann_free(graph->upper);
-    leann_free(graph);
+    graph->levels = NULL;
+    graph->upper_at = NULL;
+    graph->upper = NULL;
+    graph->top_level = 0;
+}
+
+leann_status leann_graph_pack(leann_ctx *ctx, leann_graph *graph, const uint32_t *order, uint64_t bytes)
+{
+    uint64_t taken;
+    leann_edges packed;
+    leann_status status = leann_edges_make(ctx, graph, order, bytes, &packed, &taken);
+    if (status) {
+        leann_edges_free(&packed);
+        return status;
+    }
+    leann_ctx_fact(ctx, "link_bits", (double)taken);
+    leann_free(graph->links);
+    graph->links = NULL;
+    graph->packed = packed;
+    return LEANN_OK;
 }
 
 /* ---- check -------------------------------------------------------------------------------------------------------------- */
@@ -102,8 +128,8 @@ leann_status leann_graph_check(leann_ctx *ctx, const leann_graph *graph)
     if (graph->top_level > 0 && graph->levels[graph->entry] != graph->top_level)
         return leann_fail(ctx, LEANN_EFORMAT, "graph: the entry, node %u, ends on level %u, the top level is %u", graph->entry,
                           graph->levels[graph->entry], graph->top_level);
-    for (uint32_t i = 0; graph->slots > 0 && i < graph->n; i++) {
-        leann_status status = check_list(ctx, graph, i, 0, leann_graph_list(graph, i), graph->slots);
+    for (uint32_t i = 0; graph->slots > 0 && i < graph->n; i++) { /* packed lists are checked when they are opened */
+        leann_status status = graph->links ? check_list(ctx, graph, i, 0, leann_graph_list(graph, i), graph->slots) : LEANN_OK;
         for (uint32_t l = 1; !status && graph->levels && l <= graph->levels[i]; l++)
             status = check_list(ctx, graph, i, l, leann_graph_upper_list(graph, i, l), graph->upper_slots);
         if (status) return status;
@@ -114,7 +140,8 @@ leann_status leann_graph_check(leann_ctx *ctx, const leann_graph *graph)
 double leann_graph_mean_degree(const leann_graph *graph)
 {
     uint64_t links = 0;
-    for (uint32_t i = 0; graph->slots > 0 && i < graph->n; i++) links += leann_graph_list(graph, i)[0];
+    for (uint32_t i = 0; graph->slots > 0 && i < graph->n; i++)
+        links += graph->links ? leann_graph_list(graph, i)[0] : leann_edges_degree(&graph->packed, i);
     return (double)links / graph->n;
 }
 
@@ -148,10 +175,13 @@ static leann_status save_lists(leann_writer *w, const char *name, const uint32_t
 leann_status leann_graph_save(const leann_graph *graph, const char *prefix, leann_writer *w)
 {
     uint64_t lists = upper_lists(graph);
+    const bool packed = graph->packed.at != NULL;
     const uint32_t head[HEAD_WORDS] = {graph->n,         graph->entry,      graph->slots,    graph->upper_slots,
-                                       graph->top_level, graph->default_ef, (uint32_t)lists, 0};
+                                       graph->top_level, graph->default_ef, (uint32_t)lists, packed ? leann_edges_code(&graph->packed) : 0};
     leann_status status = leann_writer_add(w, name_of(prefix, "head").text, LEANN_PART_GRAPH, LEANN_U32, HEAD_WORDS, 4, head);
-    if (!status && graph->slots > 0)
+    if (!status && packed)
+        status = leann_edges_save(&graph->packed, prefix, w);
+    else if (!status && graph->slots > 0)
         status = save_lists(w, name_of(prefix, "level0").text, graph->links, graph->n, 1 + graph->slots, WIDE(graph->n));
     if (status || graph->top_level == 0) return status;
     status = leann_writer_add(w, name_of(prefix, "levels").text, LEANN_PART_GRAPH, LEANN_U8, graph->n, 1, graph->levels);
@@ -167,6 +197,15 @@ void leann_graph_predict(uint64_t n, uint32_t slots, uint32_t upper_slots, uint6
     if (lists == 0) return;
     leann_ledger_add(ledger, LEANN_PART_GRAPH, n);
     leann_ledger_add(ledger, LEANN_PART_GRAPH, lists * (1 + (uint64_t)upper_slots) * word);
+}
+
+void leann_graph_predict_packed(uint64_t n, uint64_t bytes, uint64_t upper, leann_ledger *ledger)
+{
+    leann_ledger_add(ledger, LEANN_PART_GRAPH, HEAD_WORDS * 4);
+    leann_ledger_add(ledger, LEANN_PART_GRAPH, bytes);
+    if (upper == 0) return;
+    leann_ledger_add(ledger, LEANN_PART_GRAPH, n);
+    leann_ledger_add(ledger, LEANN_PART_GRAPH, upper - n);
 }
 
 static leann_status need_lists(leann_ctx *ctx, const leann_reader *r, section_name name, uint32_t n, uint64_t lists, uint32_t width,
@@ -193,7 +232,7 @@ static leann_status open_head(leann_ctx *ctx, const leann_reader *r, const char 
     if (status) return status;
     const uint32_t *h = *head = data;
     if (h[HEAD_N] != n) return leann_fail(ctx, LEANN_EFORMAT, "graph %s: it has %u nodes, the index has %u", prefix, h[HEAD_N], n);
-    if (h[HEAD_SLOTS] > MAX_SLOTS || h[HEAD_UPPER_SLOTS] > MAX_SLOTS || h[HEAD_EF] > MAX_EF || h[HEAD_ZERO] != 0)
+    if (h[HEAD_SLOTS] > MAX_SLOTS || h[HEAD_UPPER_SLOTS] > MAX_SLOTS || h[HEAD_EF] > MAX_EF)
         return leann_fail(ctx, LEANN_EFORMAT, "graph %s: its head is damaged (slots %u and %u, ef %u)", prefix, h[HEAD_SLOTS],
                           h[HEAD_UPPER_SLOTS], h[HEAD_EF]);
     if (h[HEAD_TOP] == 0) return LEANN_OK;
@@ -220,15 +259,18 @@ leann_status leann_graph_open(leann_ctx *ctx, const leann_reader *r, const char 
     const void *level0 = NULL, *upper = NULL;
     leann_graph *g = NULL;
     leann_status status = open_head(ctx, r, prefix, n, &h, &levels);
-    if (!status && h[HEAD_SLOTS] > 0) status = need_lists(ctx, r, name_of(prefix, "level0"), n, n, 1 + h[HEAD_SLOTS], &level0);
+    if (!status && h[HEAD_SLOTS] > 0 && !h[HEAD_PACKED])
+        status = need_lists(ctx, r, name_of(prefix, "level0"), n, n, 1 + h[HEAD_SLOTS], &level0);
     if (!status && levels) status = need_lists(ctx, r, name_of(prefix, "upper"), n, h[HEAD_LISTS], 1 + h[HEAD_UPPER_SLOTS], &upper);
-    if (!status) status = leann_graph_new(ctx, n, h[HEAD_SLOTS], h[HEAD_UPPER_SLOTS], levels, &g);
+    if (!status) status = leann_graph_new(ctx, n, h[HEAD_PACKED] ? 0 : h[HEAD_SLOTS], h[HEAD_UPPER_SLOTS], levels, &g);
     if (status) return status;
+    g->slots = h[HEAD_SLOTS];
     g->entry = h[HEAD_ENTRY];
     g->default_ef = h[HEAD_EF];
     if (level0) widen(g->links, level0, (size_t)n * (1 + g->slots), WIDE(n));
     if (upper) widen(g->upper, upper, (size_t)h[HEAD_LISTS] * (1 + g->upper_slots), WIDE(n));
-    status = leann_graph_check(ctx, g);
+    if (h[HEAD_PACKED]) status = leann_edges_open(ctx, r, prefix, n, g->slots, h[HEAD_PACKED], &g->packed);
+    if (!status) status = leann_graph_check(ctx, g);
     if (status)
         leann_graph_free(g);
     else

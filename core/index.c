@@ -4,7 +4,7 @@
  * they answer in keys leaves here as distances: sqrt(key) under L2, key / 2 = 1 - cos under angular, the key itself under inner product.
  *
  * File: the section "manifest" (canonical JSON: format, method, revisions of every plug-in named, build parameters, n, d, space, dtype,
- * seed, sha256 of the rows), then the method's sections.
+ * seed, sha256 of the rows), then the method's sections, then, where the data set has passages, references to them (references.h).
  *
  * SPDX-License-Identifier: MIT */
 #include <assert.h>
@@ -35,30 +35,61 @@ static leann_status unknown_key(leann_ctx *ctx, const char *what, const char *ke
 {
     const char *nearest = leann_nearest_word(key, known, n);
     if (nearest) return leann_fail(ctx, LEANN_EINVAL, "unknown key '%.60s' of %s; did you mean '%s'?", key, what, nearest);
-    return leann_fail(ctx, LEANN_EINVAL, "unknown key '%.60s' of %s; it has method and build", key, what);
+    return leann_fail(ctx, LEANN_EINVAL, "unknown key '%.60s' of %s; it has method, build and complexity", key, what);
+}
+
+/* The build parameters of a configuration, a new map: those of its level of complexity, and over them those given. */
+static leann_status read_build(leann_ctx *ctx, const leann_value *config, const leann_method_type *type, leann_value **out)
+{
+    static const char *const word[] = {"low", "medium", "high"};
+    const leann_value *level = leann_value_get(config, "complexity"), *given = leann_value_get(config, "build");
+    *out = NULL;
+    if (!level) return LEANN_OK;
+    const char *asked = leann_value_text(level, "");
+    size_t i = 0;
+    while (i < 3 && strcmp(asked, word[i]) != 0) i++;
+    if (i == 3) return leann_fail(ctx, LEANN_EINVAL, "complexity is '%.60s', but must be one of low, medium, high", asked);
+    if (!type->levels)
+        return leann_fail(ctx, LEANN_EINVAL, "method %s has no levels of complexity; " LEANN_METHOD_OF_LEVELS " has", type->common.name);
+    leann_status status = leann_value_parse(ctx, "a level", type->levels[i], strlen(type->levels[i]), out);
+    for (size_t j = 0; !status && j < leann_value_count(given); j++) {
+        const char *key;
+        leann_value *v = leann_value_entry(given, j, &key);
+        leann_value_set(*out, key, leann_value_copy(v));
+    }
+    return status;
 }
 
 /* {method: WORD, build: {…}} -> the method and its build parameters, which the caller frees by the method's table. */
 static leann_status read_config(leann_ctx *ctx, const leann_value *config, const leann_method_type **type, void **params)
 {
-    static const char *const known[] = {"method", "build"};
+    static const char *const known[] = {"method", "build", "complexity"};
+    enum { KNOWN = sizeof known / sizeof *known };
+    leann_value *build = NULL;
     *params = NULL;
     if (leann_value_type(config) != LEANN_V_MAP)
         return leann_fail(ctx, LEANN_EINVAL, "a configuration is a map {method: WORD, build: {…}}");
     for (size_t i = 0; i < leann_value_count(config); i++) {
         const char *key;
+        size_t j = 0;
         leann_value_entry(config, i, &key);
-        if (strcmp(key, known[0]) != 0 && strcmp(key, known[1]) != 0) return unknown_key(ctx, "the configuration", key, known, 2);
+        while (j < KNOWN && strcmp(key, known[j]) != 0) j++;
+        if (j == KNOWN) return unknown_key(ctx, "the configuration", key, known, KNOWN);
     }
     const char *word = leann_value_text(leann_value_get(config, "method"), NULL);
-    if (!word) return leann_fail(ctx, LEANN_EINVAL, "the configuration names no method: {method: WORD, build: {…}}");
+    if (!word && leann_value_get(config, "complexity")) word = LEANN_METHOD_OF_LEVELS;
+    if (!word)
+        return leann_fail(ctx, LEANN_EINVAL, "the configuration names no method: {method: WORD, build: {…}} or {complexity: medium}");
     *type = (const leann_method_type *)(const void *)leann_plugin_find(ctx, LEANN_METHOD, word);
     if (!*type) return leann_ctx_status(ctx);
-    char *where = leann_format(ctx, "method %s", (*type)->common.name);
-    if (!where) return LEANN_ENOMEM;
-    leann_status status =
-        leann_params_new(ctx, where, (*type)->common.params, (*type)->common.params_size, leann_value_get(config, "build"), params);
+    leann_status status = read_build(ctx, config, *type, &build);
+    char *where = status ? NULL : leann_format(ctx, "method %s", (*type)->common.name);
+    if (!status && !where) status = LEANN_ENOMEM;
+    if (!status)
+        status = leann_params_new(ctx, where, (*type)->common.params, (*type)->common.params_size,
+                                  build ? build : leann_value_get(config, "build"), params);
     leann_free(where);
+    leann_value_free(build);
     return status;
 }
 
@@ -223,10 +254,11 @@ static leann_status check_revisions(leann_ctx *ctx, const char *path, const lean
         const leann_value *value = leann_value_entry(revisions, i, &name);
         if (!value) break; /* no map */
         int64_t revision = leann_value_int(value, 0);
-        const leann_plugin *known = plugin_named(name);
-        if (known && revision > known->revision)
-            return leann_fail(ctx, LEANN_EUNSUPPORTED, "%s was written with revision %lld of %.80s, but this program knows up to %d", path,
-                              (long long)revision, name, known->revision);
+        const leann_plugin *plugin = plugin_named(name);
+        const int64_t known = plugin ? plugin->revision : strcmp(name, "references") == 0 ? LEANN_REFERENCES_REVISION : INT64_MAX;
+        if (revision > known)
+            return leann_fail(ctx, LEANN_EUNSUPPORTED, "%s was written with revision %lld of %.80s, but this program knows up to %lld",
+                              path, (long long)revision, name, (long long)known);
     }
     return LEANN_OK;
 }
@@ -236,11 +268,12 @@ static leann_status check_revisions(leann_ctx *ctx, const char *path, const lean
 /* Stands for rows that have no name: as long as one, so that a file's size does not depend on it. */
 static const char no_sha[] = "0000000000000000000000000000000000000000000000000000000000000000";
 
-static char *manifest_text(leann_ctx *ctx, const leann_index *index)
+static char *manifest_text(leann_ctx *ctx, const leann_index *index, bool references)
 {
     leann_value *manifest = leann_value_new_map(), *revisions = leann_value_new_map();
     add_revision(ctx, revisions, "method", &index->type->common);
     add_revisions(ctx, revisions, index->type->common.params, index->params);
+    if (references) leann_value_set(revisions, "references", leann_value_new_int(LEANN_REFERENCES_REVISION));
     leann_value_set(manifest, "format", leann_value_new_int(FORMAT));
     leann_value_set(manifest, "method", leann_value_new_text(index->type->common.name));
     leann_value_set(manifest, "build", leann_params_value(index->type->common.params, index->params));
@@ -251,6 +284,7 @@ static char *manifest_text(leann_ctx *ctx, const leann_index *index)
     leann_value_set(manifest, "dtype", leann_value_new_text(leann_dtype_word(index->source_type)));
     leann_value_set(manifest, "seed", leann_value_new_int((int64_t)index->seed)); /* two's complement past 2^63 */
     leann_value_set(manifest, "train_sha256", leann_value_new_text(index->data_sha[0] ? index->data_sha : no_sha));
+    if (references) leann_value_set(manifest, "encoder_identity", leann_value_new_text(index->encoder[0] ? index->encoder : no_sha));
     char *text = leann_value_json(manifest, true, 0);
     leann_value_free(manifest);
     if (!text) leann_fail(ctx, LEANN_ENOMEM, "no memory for a manifest");
@@ -297,10 +331,10 @@ static leann_status read_manifest(leann_ctx *ctx, const leann_reader *r, leann_v
 }
 
 /* Only what is a sha256 is taken for one. */
-static void keep_sha(leann_index *index, const char *sha)
+static void keep_sha(char to[sizeof no_sha], const char *sha)
 {
     bool is_one = strlen(sha) == sizeof no_sha - 1 && strspn(sha, "0123456789abcdef") == sizeof no_sha - 1 && strcmp(sha, no_sha) != 0;
-    snprintf(index->data_sha, sizeof index->data_sha, "%s", is_one ? sha : "");
+    snprintf(to, sizeof no_sha, "%s", is_one ? sha : "");
 }
 
 /* Fills the common part of an index from a manifest; type and params are set by the caller. */
@@ -316,7 +350,8 @@ static leann_status fill_from_manifest(leann_ctx *ctx, const char *path, const l
     index->n = (uint32_t)n;
     index->d = (uint32_t)d;
     index->seed = (uint64_t)leann_value_int(leann_value_get(manifest, "seed"), 0);
-    keep_sha(index, leann_value_text(leann_value_get(manifest, "train_sha256"), "")); /* older files have none */
+    keep_sha(index->data_sha, leann_value_text(leann_value_get(manifest, "train_sha256"), "")); /* older files have none */
+    keep_sha(index->encoder, leann_value_text(leann_value_get(manifest, "encoder_identity"), ""));
     return LEANN_OK;
 }
 
@@ -420,6 +455,32 @@ static leann_index *new_index(leann_ctx *ctx, const leann_method_type *type, voi
     return NULL;
 }
 
+/* The passages of a data set that knows where they lie; NULL where it has none, or does not know. */
+static leann_status find_passages(leann_ctx *ctx, const leann_dataset *data, const leann_passages **out)
+{
+    const leann_passages *passages = NULL;
+    *out = NULL;
+    leann_status status = data->passages ? data->passages(data, ctx, &passages) : LEANN_OK;
+    if (status == LEANN_ENOTFOUND) {
+        leann_ctx_forgive(ctx);
+        return LEANN_OK;
+    }
+    if (status || !passages || !passages->columns) return status;
+    if (passages->n != data->train.n)
+        return leann_fail(ctx, LEANN_EINVAL, "the data set has %u rows, but %u passages", data->train.n, passages->n);
+    *out = passages;
+    return LEANN_OK;
+}
+
+static leann_status make_references(leann_ctx *ctx, const leann_dataset *data, leann_index *index)
+{
+    const leann_passages *passages;
+    leann_status status = find_passages(ctx, data, &passages);
+    if (status || !passages) return status;
+    keep_sha(index->encoder, passages->identity);
+    return leann_references_make(ctx, passages->columns, &index->references);
+}
+
 leann_status leann_method_build(leann_ctx *ctx, const leann_dataset *data, const leann_value *config, leann_stages *stages,
                                 leann_index **out)
 {
@@ -436,10 +497,11 @@ leann_status leann_method_build(leann_ctx *ctx, const leann_dataset *data, const
     index->source_type = data->train.type;
     index->space = data->train.space;
     index->seed = leann_ctx_seed(ctx);
-    keep_sha(index, data->sha);
+    keep_sha(index->data_sha, data->sha);
     leann_ctx_facts_clear(ctx); /* those of an earlier build are none of this one's */
     size_t mark = leann_scratch_mark(ctx);
     if (type->check) status = type->check(ctx, index->n, index->d, index->space, params);
+    if (!status) status = make_references(ctx, data, index);
     if (!status) status = type->build(ctx, data, stages, index);
     leann_scratch_reset(ctx, mark); /* a build that failed may have left some */
     if (status)
@@ -449,25 +511,42 @@ leann_status leann_method_build(leann_ctx *ctx, const leann_dataset *data, const
     return status;
 }
 
+leann_status leann_data_shape_of(leann_ctx *ctx, const leann_dataset *data, leann_data_shape *out)
+{
+    const leann_passages *passages;
+    *out = (leann_data_shape){.n = data->train.n, .d = data->train.d, .type = data->train.type, .space = data->train.space};
+    leann_status status = find_passages(ctx, data, &passages);
+    return status || !passages ? status : leann_references_measure(ctx, passages->columns, &out->references);
+}
+
 leann_status leann_method_predict(leann_ctx *ctx, uint32_t n, uint32_t d, leann_dtype type, leann_space space, const leann_value *config,
                                   leann_ledger *ledger)
 {
+    const leann_data_shape data = {.n = n, .d = d, .type = type, .space = space};
+    return leann_method_predict_over(ctx, &data, config, ledger);
+}
+
+leann_status leann_method_predict_over(leann_ctx *ctx, const leann_data_shape *data, const leann_value *config, leann_ledger *ledger)
+{
+    const uint32_t n = data->n, d = data->d;
+    const leann_space space = data->space;
     const leann_method_type *method;
     void *params;
     leann_status status = read_config(ctx, config, &method, &params);
     if (status) return status;
     leann_index index = {.type = method, .n = n, .d = d, .space = space, .seed = leann_ctx_seed(ctx), .params = params};
-    index.source_type = space == LEANN_ANGULAR ? LEANN_F32 : type; /* unit rows are floats */
+    index.source_type = space == LEANN_ANGULAR ? LEANN_F32 : data->type; /* unit rows are floats */
     char *manifest = NULL;
     if (method->check) status = method->check(ctx, n, d, space, params);
     if (!status) {
-        manifest = manifest_text(ctx, &index);
+        manifest = manifest_text(ctx, &index, data->references.n > 0);
         status = manifest ? LEANN_OK : LEANN_ENOMEM;
     }
     if (!status) {
         leann_ledger_begin(ledger);
         leann_ledger_add(ledger, LEANN_PART_META, strlen(manifest));
         method->predict(n, d, index.source_type, space, index.seed, params, ledger);
+        leann_references_predict(&data->references, ledger);
         leann_ledger_end(ledger);
     }
     leann_free(manifest);
@@ -499,10 +578,11 @@ leann_status leann_index_save(leann_ctx *ctx, const leann_index *index, const ch
 {
     begin_call(ctx);
     leann_writer *w = NULL;
-    char *manifest = manifest_text(ctx, index);
+    char *manifest = manifest_text(ctx, index, index->references != NULL);
     leann_status status = manifest ? leann_writer_new(ctx, path, &w) : LEANN_ENOMEM;
     if (!status) status = leann_writer_add(w, "manifest", LEANN_PART_META, LEANN_BYTES, strlen(manifest), 1, manifest);
     if (!status) status = index->type->save(index, w);
+    if (!status && index->references) status = leann_references_save(index->references, w);
     if (!status) status = leann_writer_commit(w);
     leann_writer_free(w);
     leann_free(manifest);
@@ -530,6 +610,7 @@ static leann_status open_index(leann_ctx *ctx, leann_reader *r, const leann_valu
         index->reader = leann_reader_keep(r);
         status = type->open(ctx, r, index);
     }
+    if (!status) status = leann_references_open(ctx, r, index->n, &index->references);
     if (status)
         leann_index_free(index);
     else
@@ -555,6 +636,7 @@ void leann_index_free(leann_index *index)
 {
     if (!index) return;
     index->type->free(index);
+    leann_references_free(index->references);
     leann_params_free(index->type->common.params, index->params);
     leann_free(index->config);
     leann_reader_free(index->reader);
@@ -576,6 +658,30 @@ leann_space leann_index_space(const leann_index *index)
 const char *leann_index_config(const leann_index *index)
 {
     return index->config;
+}
+
+/* ---- passages -------------------------------------------------------------------------------------------------------------------- */
+
+static leann_status check_passage(leann_ctx *ctx, const leann_index *index, uint32_t id)
+{
+    if (id >= index->n) return leann_fail(ctx, LEANN_EINVAL, "row %u asked for, but the index has %u", id, index->n);
+    if (index->references) return LEANN_OK;
+    return leann_fail(ctx, LEANN_ENOTFOUND, "the index holds no references to passages: its data set was not made by `leann dataset text`");
+}
+
+leann_status leann_index_passage(leann_ctx *ctx, const leann_index *index, uint32_t id, leann_reference *out)
+{
+    begin_call(ctx);
+    leann_status status = check_passage(ctx, index, id);
+    if (!status) leann_references_get(index->references, id, out);
+    return status;
+}
+
+leann_status leann_index_passage_lines(leann_ctx *ctx, const leann_index *index, uint32_t id, uint64_t *first, uint64_t *last)
+{
+    begin_call(ctx);
+    leann_status status = check_passage(ctx, index, id);
+    return status ? status : leann_references_lines(index->references, ctx, id, first, last);
 }
 
 /* ---- plans ----------------------------------------------------------------------------------------------------------------------- */

@@ -104,7 +104,8 @@ typedef struct leann_plan leann_plan;
  *   threads uses ctx's workers; the same seed gives the same bytes for any number of them
  *   rows    are copied or coded as the method needs; the caller may free them afterwards
  * `leann build` opens, plans and searches through this header; it builds by the call inside this one (leann_method_build in core/plugin.h),
- * which takes a data set: labels that a selector may group by, and stages of the build kept in a cache. The index is the same. */
+ * which takes a data set: labels that a selector may group by, passages, to which the index then refers, and stages of the build kept in a
+ * cache. Else the index is the same. */
 leann_status leann_index_build(leann_ctx *ctx, leann_rows rows, const char *config, leann_index **out);
 
 /* Writes the index atomically: a temporary file in the same folder, fsync, rename, fsync of the folder.
@@ -140,6 +141,29 @@ void leann_plan_free(leann_plan *plan);
  *   threads one context each */
 leann_status leann_search(const leann_plan *plan, leann_ctx *ctx, leann_rows queries, uint32_t k, uint32_t *ids, float *dist,
                           leann_work *work);
+
+/* ---- passages ----------------------------------------------------------------------------------------------------- */
+
+enum { LEANN_PATH_BYTES = 8192 };
+
+/* Where the text of a row lies. */
+typedef struct {
+    char path[LEANN_PATH_BYTES]; /* as a program may open it: not absolute only where the data set does not say what it is relative to */
+    uint64_t offset;             /* in that file, in bytes */
+    uint32_t bytes;
+} leann_reference;
+
+/* The reference of one row, out of the index alone; the file need not be there. Indexes that `leann build` makes of data sets of `leann
+ * dataset text` hold them (about 3 bytes a row).
+ *   errors  EINVAL id >= n; ENOTFOUND the index holds no references
+ *   threads any number, one context each; costs two microseconds */
+leann_status leann_index_passage(leann_ctx *ctx, const leann_index *index, uint32_t id, leann_reference *out);
+
+/* Its lines in the file, as long as that holds the passages that were indexed: all those of the file are read and checked.
+ *   units   lines from 1 on, ended by newlines
+ *   errors  those of leann_index_passage; EIO the file has changed, or cannot be read; ENOTFOUND it is gone: says which; ENOMEM; EINTR
+ *   threads any number, one context each */
+leann_status leann_index_passage_lines(leann_ctx *ctx, const leann_index *index, uint32_t id, uint64_t *first, uint64_t *last);
 
 /* ---- encoders ----------------------------------------------------------------------------------------------------- */
 

@@ -12,8 +12,8 @@
 #ifndef LEANN_PLUGIN_H
 #define LEANN_PLUGIN_H
 
-#include "core/container.h"
 #include "core/params.h"
+#include "core/references.h"
 
 struct leann_plugin {
     const char *name;          /* the config word */
@@ -207,6 +207,7 @@ struct leann_passages {
     /* text (n) out, in ctx's scratch or for as long as the passages live.
      *   errors  EINVAL an id >= n; EIO a file that one refers to has changed, ENOTFOUND it is gone: says which */
     leann_status (*read)(const leann_passages *self, leann_ctx *ctx, const uint32_t *ids, uint32_t n, leann_text *text);
+    const leann_reference_columns *columns; /* where they lie in files; NULL: not known */
 };
 
 /* ---- fetchers ------------------------------------------------------------------------------------------------------------- */
@@ -270,10 +271,12 @@ struct leann_index { /* frozen; the method's own struct begins with this */
     leann_dtype source_type;
     leann_space space;
     uint64_t seed;
-    char data_sha[65];    /* of the rows it was built from, as leann_dataset.sha; "" when not known */
-    void *params;         /* the build parameters, owned */
-    char *config;         /* canonical JSON {method, build}, owned */
-    leann_reader *reader; /* NULL when built in memory */
+    char data_sha[65];            /* of the rows it was built from, as leann_dataset.sha; "" when not known */
+    char encoder[65];             /* the identity of what made them, of a data set with passages; "" when not known */
+    void *params;                 /* the build parameters, owned */
+    char *config;                 /* canonical JSON {method, build}, owned */
+    leann_references *references; /* where the rows' texts lie, owned; NULL: not known */
+    leann_reader *reader;         /* NULL when built in memory */
 };
 struct leann_plan { /* immutable; the method's own struct begins with this */
     const leann_index *index;
@@ -300,6 +303,7 @@ struct leann_method_type {
     leann_plugin common;      /* params: build parameters */
     const leann_param *query; /* query parameters, apart */
     size_t query_size;
+    const char *const *levels;    /* (3) build parameters of `complexity: low | medium | high`, as JSON; NULL: it has no such levels */
     size_t index_size, plan_size; /* of the method's own structs: the wrapper allocates them zeroed and fills the common part */
     leann_status (*build)(leann_ctx *ctx, const leann_dataset *data, leann_stages *stages, leann_index *self);
     leann_status (*save)(const leann_index *self, leann_writer *w); /* the wrapper has written the manifest */
@@ -322,15 +326,30 @@ struct leann_method_type {
     void (*predict)(uint64_t n, uint32_t d, leann_dtype type, leann_space space, uint64_t seed, const void *params, leann_ledger *ledger);
 };
 
+#define LEANN_METHOD_OF_LEVELS "frugal"
+
 /* leann_plan_new with the train rows of a data set for source: its passages come with them. */
 leann_status leann_plan_over(leann_ctx *ctx, const leann_index *index, const char *query, const leann_dataset *data, leann_plan **out);
 
-/* config: {method: WORD, build: {…}} as a value. stages NULL: none. This is what leann_index_build and the sweeps both call. */
+/* config: {method: WORD, build: {…}, complexity: low | medium | high} as a value; a level is a shorthand for build parameters, over which
+ * those of build go, and makes the method LEANN_METHOD_OF_LEVELS where none is named. stages NULL: none. This is what leann_index_build and
+ * the sweeps both call. */
 leann_status leann_method_build(leann_ctx *ctx, const leann_dataset *data, const leann_value *config, leann_stages *stages,
                                 leann_index **out);
 /* Checks the configuration against n and d, and predicts the file's ledger, manifest included, without any data. */
 leann_status leann_method_predict(leann_ctx *ctx, uint32_t n, uint32_t d, leann_dtype type, leann_space space, const leann_value *config,
                                   leann_ledger *ledger);
+/* The same for a data set that may have passages, whose references every index over it holds. */
+typedef struct {
+    uint32_t n, d;
+    leann_dtype type;
+    leann_space space;
+    leann_references_shape references; /* n = 0: none */
+} leann_data_shape;
+leann_status leann_method_predict_over(leann_ctx *ctx, const leann_data_shape *data, const leann_value *config, leann_ledger *ledger);
+/* That shape of an open data set.
+ *   errors  those of its passages, but that it has none */
+leann_status leann_data_shape_of(leann_ctx *ctx, const leann_dataset *data, leann_data_shape *out);
 /* The configuration with defaults filled in; *canonical is the caller's. */
 leann_status leann_method_config(leann_ctx *ctx, const leann_value *config, leann_value **canonical);
 leann_status leann_method_query(leann_ctx *ctx, const char *method, const leann_value *query, leann_value **canonical);

@@ -20,10 +20,22 @@
 
 typedef struct { /* of one hop; slots each */
     uint32_t *ids, *index;
+    uint32_t *list[2], node[2]; /* room for packed lists, one of them read ahead; the nodes whose these are */
+    int last;                   /* which was asked for */
     float *key;
     leann_hit *fresh;
     uint16_t *marks, epoch;
 } hop_room;
+
+/* A node's list. It stays where it is until the second one after it is asked for. */
+static const uint32_t *list_of(const leann_graph *g, uint32_t node, uint32_t level, hop_room *room)
+{
+    if (level > 0 || !g->packed.at) return leann_graph_list_at(g, node, level);
+    room->last = node == room->node[0] ? 0 : node == room->node[1] ? 1 : !room->last;
+    if (room->node[room->last] != node) leann_edges_list(&g->packed, node, room->list[room->last]);
+    room->node[room->last] = node;
+    return room->list[room->last];
+}
 
 /* Keys of the list's unvisited nodes, packed at the front of room->ids and room->key; returns how many. */
 static uint32_t score_list(const uint32_t *list, uint32_t node, uint32_t level, leann_scorer *scorer, float cut, hop_room *room)
@@ -52,7 +64,7 @@ static void look_ahead(const leann_graph *g, uint32_t level, leann_scorer *score
     if (scorer->prefetch && scorer->whole_lists && level == 0) {
         scorer->prefetch(scorer, (leann_span){q->hit[next].id, 0, g->slots, NULL});
     } else if (scorer->prefetch) {
-        const uint32_t *list = leann_graph_list_at(g, q->hit[next].id, level);
+        const uint32_t *list = list_of(g, q->hit[next].id, level, room);
         uint32_t m = 0;
         for (uint32_t i = 1; i <= list[0]; i++) {
             room->ids[m] = list[i];
@@ -71,10 +83,16 @@ static leann_status hop_room_new(leann_ctx *ctx, const leann_graph *g, hop_room 
     size_t slots = ((g->slots > g->upper_slots ? g->slots : g->upper_slots) / BLOCK + 1) * BLOCK;
     room->ids = leann_scratch(ctx, slots * sizeof *room->ids);
     room->index = leann_scratch(ctx, slots * sizeof *room->index);
+    for (int i = 0; i < 2; i++) {
+        room->list[i] = leann_scratch(ctx, (slots + 1) * sizeof *room->list[i]);
+        room->node[i] = LEANN_NONE;
+    }
+    room->last = 0;
     room->key = leann_scratch(ctx, slots * sizeof *room->key);
     room->fresh = leann_scratch(ctx, slots * sizeof *room->fresh);
     room->marks = leann_ctx_marks(ctx, g->n, &room->epoch);
-    return room->ids && room->index && room->key && room->fresh && room->marks ? LEANN_OK : leann_ctx_status(ctx);
+    return room->ids && room->index && room->list[0] && room->list[1] && room->key && room->fresh && room->marks ? LEANN_OK
+                                                                                                                 : leann_ctx_status(ctx);
 }
 
 /* Of what leaves the best ef, that which was expanded, where the caller asked for it. */
@@ -104,9 +122,10 @@ leann_status leann_graph_collect(leann_ctx *ctx, const leann_graph *graph, leann
         q.hit[open].id |= CLOSED;
         hops++;
         while (next < q.n && (q.hit[next].id & CLOSED)) next++;
+        const uint32_t *list = list_of(graph, node, walk->level, &room);
         if (next < q.n) look_ahead(graph, walk->level, scorer, &q, next, &room);
         float cut = queue_cut(&q);
-        uint32_t m = score_list(leann_graph_list_at(graph, node, walk->level), node, walk->level, scorer, cut, &room);
+        uint32_t m = score_list(list, node, walk->level, scorer, cut, &room);
         m = sort_fresh(room.ids, room.key, m, cut, room.fresh);
         uint32_t changed = queue_merge(&q, room.fresh, m);
         keep_dropped(&q, q.n + m, walk);

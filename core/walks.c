@@ -27,6 +27,7 @@ typedef struct {
     uint64_t *bits;             /* 1 for a node met on level 0 */
     uint32_t *met, met_n, room; /* (room) those nodes */
     uint32_t m, *ids, *near;    /* of the hop: ids is a part of met where there are bounds to sift by */
+    uint32_t *list;             /* room for a packed list */
     float *key;
     leann_hit *fresh;
     uint64_t hops, dist_comps;
@@ -96,7 +97,7 @@ static void ask_for_codes(const leann_codes *codes, const uint32_t *ids, uint32_
 
 static leann_status gather(leann_ctx *ctx, const leann_graph *g, walk *w)
 {
-    const uint32_t *list = leann_graph_list_at(g, node_of(w), w->level);
+    const uint32_t *list = leann_graph_read(g, node_of(w), w->level, w->list);
     if (w->level > 0) {
         memcpy(w->near, list + 1, list[0] * sizeof *w->near);
         w->ids = w->near;
@@ -162,9 +163,10 @@ static leann_status begin(leann_ctx *ctx, const leann_graph *g, const leann_grap
     w->q.ef = ef < g->n ? ef : g->n;
     w->q.hit = leann_scratch(ctx, ((size_t)w->q.ef + g->slots + 1) * sizeof *w->q.hit);
     w->near = leann_scratch(ctx, slots * sizeof *w->near);
+    w->list = leann_scratch(ctx, ((size_t)slots + 1) * sizeof *w->list);
     w->key = leann_scratch(ctx, slots * sizeof *w->key);
     w->fresh = leann_scratch(ctx, slots * sizeof *w->fresh);
-    if (!w->q.hit || !w->near || !w->key || !w->fresh || !make_room(ctx, w, w->q.ef < g->n / MET_EF ? MET_EF * w->q.ef : g->n))
+    if (!w->q.hit || !w->near || !w->list || !w->key || !w->fresh || !make_room(ctx, w, w->q.ef < g->n / MET_EF ? MET_EF * w->q.ef : g->n))
         return LEANN_ENOMEM;
     query->exact->score(query->exact, (leann_span){LEANN_NONE, 0, 1, &w->at.id}, INFINITY, &w->at.key, NULL);
     enter_level(g, w, g->top_level);

@@ -279,6 +279,16 @@ const leann_dataset_sums *leann_dataset_checksums(const leann_dataset *data)
     return &((const owned *)data->owner)->sums;
 }
 
+static leann_status measure_references(leann_ctx *ctx, leann_raw *raw, leann_references_shape *out)
+{
+    leann_passages *passages = NULL;
+    leann_status status = leann_raw_map(ctx, raw);
+    if (status == LEANN_OK) status = leann_passages_open(ctx, raw, &passages);
+    if (status == LEANN_OK && passages->columns) status = leann_references_measure(ctx, passages->columns, out);
+    leann_passages_free(passages);
+    return status;
+}
+
 leann_status leann_dataset_peek(leann_ctx *ctx, const char *name_or_path, leann_dataset_info *out)
 {
     leann_raw raw;
@@ -293,6 +303,7 @@ leann_status leann_dataset_peek(leann_ctx *ctx, const char *name_or_path, leann_
     out->gt_k = raw.gt_k;
     out->type = raw.space == LEANN_ANGULAR ? LEANN_F32 : raw.train.type;
     out->space = raw.space;
+    if (raw.passages) status = measure_references(ctx, &raw, &out->references);
     leann_raw_close(&raw);
-    return LEANN_OK;
+    return status;
 }

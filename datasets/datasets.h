@@ -21,6 +21,7 @@ typedef struct {
     uint32_t n, d, queries, gt_k;
     leann_dtype type;
     leann_space space;
+    leann_references_shape references; /* to its passages, in an index over it; n = 0: none */
 } leann_dataset_info;
 leann_status leann_dataset_peek(leann_ctx *ctx, const char *name_or_path, leann_dataset_info *out);
 

@@ -191,6 +191,12 @@ done:
     return status;
 }
 
+bool leann_h5_has_group(hid_t file, const char *name)
+{
+    H5L_info_t link;
+    return H5Lexists(file, name, H5P_DEFAULT) > 0 && H5Lget_info(file, name, &link, H5P_DEFAULT) >= 0 && link.type == H5L_TYPE_HARD;
+}
+
 bool leann_h5_put_text(hid_t file, const char *name, const char *text)
 {
     hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);

@@ -27,6 +27,7 @@ leann_status leann_h5_describe(leann_guard *g, hid_t file, const char *name, uin
 leann_status leann_h5_spill(leann_guard *g, hid_t file, const leann_h5_shape *shape, hid_t as, uint64_t *offset);
 /* A text attribute of the root, fixed or variable length; *out empty when it is absent or no text. */
 leann_status leann_h5_word(leann_guard *g, hid_t file, const char *name, char *out, size_t bytes);
+bool leann_h5_has_group(hid_t file, const char *name); /* in the file itself */
 /* New attributes of the root; false: libhdf5 would not. */
 bool leann_h5_put_text(hid_t file, const char *name, const char *text);
 bool leann_h5_put_int(hid_t file, const char *name, int64_t number);

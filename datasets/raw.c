@@ -23,6 +23,7 @@ static const char *const part_names[PARTS] = {"train", "test", "neighbors"};
 
 typedef struct {
     char distance[64], own[64], type[64];
+    uint32_t passages; /* whether it has them */
     leann_h5_shape part[PARTS];
     uint64_t at[PARTS]; /* in the spill file, where part is not direct */
 } facts;
@@ -126,6 +127,7 @@ static leann_status inspect(leann_guard *g, void *arg)
     for (int i = 0; i < r->parts; i++)
         if ((status = leann_h5_describe(g, file, part_names[i], r->bytes, f->part + i)) != LEANN_OK) return status;
     if (!good(f, &c)) return leann_guard_fail(g, c.status, "%s: %s", leann_guard_what(g), c.text);
+    f->passages = leann_h5_has_group(file, "passages");
     for (int i = 0; r->rows && i < PARTS; i++) {
         const leann_h5_shape *s = f->part + i;
         if (!s->there || as_stored(s, i)) continue;
@@ -180,6 +182,7 @@ static leann_status take(leann_ctx *ctx, const facts *f, bool rows, leann_raw *r
     complaint c = {LEANN_OK, ""};
     if (!good(f, &c) || !space_of(f->own[0] ? f->own : f->distance, &raw->space))
         return leann_fail(ctx, LEANN_EFORMAT, "%s: damaged: %s", raw->path, c.text);
+    raw->passages = f->passages != 0;
     raw->train = rows_of(raw, f, TRAIN);
     if (f->part[TEST].there)
         raw->test = rows_of(raw, f, TEST);
@@ -249,6 +252,11 @@ leann_status leann_raw_open(leann_ctx *ctx, const char *path, bool rows, const c
 leann_status leann_raw_open_rows(leann_ctx *ctx, const char *path, const char *spill_near, leann_raw *out)
 {
     return open_parts(ctx, path, true, NEIGHBORS, spill_near, out);
+}
+
+leann_status leann_raw_map(leann_ctx *ctx, leann_raw *raw)
+{
+    return raw->map ? LEANN_OK : map_file(ctx, raw->path, raw->fd, (uint64_t)raw->info.st_size, &raw->map, &raw->map_bytes);
 }
 
 void leann_raw_close(leann_raw *raw)

@@ -21,6 +21,7 @@ typedef struct {
     leann_rows train, test; /* as stored: F32, U8 or I8; angular rows are NOT unit yet; base NULL when rows were not asked for */
     const uint32_t *neighbors;
     uint32_t gt_k;
+    bool passages; /* it has a group of them */
 } leann_raw;
 
 /* rows: whether the rows are wanted, not only their shape. spill_near: NULL to spill into memory, or a file whose folder takes it. */
@@ -28,6 +29,7 @@ leann_status leann_raw_open(leann_ctx *ctx, const char *path, bool rows, const c
 /* The same without the neighbours, wrong as they may be: for who computes them anew. */
 leann_status leann_raw_open_rows(leann_ctx *ctx, const char *path, const char *spill_near, leann_raw *out);
 void leann_raw_close(leann_raw *raw);
+leann_status leann_raw_map(leann_ctx *ctx, leann_raw *raw); /* the file, where it is not yet */
 /* The passages of the train rows (see leann_dataset.passages; text_passages.c); raw must outlive them. */
 leann_status leann_passages_open(leann_ctx *ctx, const leann_raw *raw, leann_passages **out);
 void leann_passages_free(leann_passages *self);

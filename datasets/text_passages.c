@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TEXT, TEXT_OFFSET, PATH, PATHS, PATH_OFFSET, BYTE_OFFSET, BYTE_LENGTH, HASH, PARTS, HELD = PATH };
+enum { TEXT, TEXT_OFFSET, PATH, PATHS, PATH_OFFSET, BYTE_OFFSET, BYTE_LENGTH, HASH, PARTS };
 static const struct {
     const char *name;
     uint32_t bytes, cols;
@@ -30,7 +30,6 @@ static const struct {
 enum { PATH_BYTES_MAX = 4095 };
 
 typedef struct {
-    uint32_t there; /* 0: the file has no passages */
     char encoder[LEANN_ENCODER_BYTES], identity[65], root[4096];
     leann_h5_shape part[PARTS];
     uint64_t at[PARTS]; /* in the spill file, where part is not as memory wants it */
@@ -49,6 +48,7 @@ typedef struct {
     size_t spill_bytes;
     const void *column[PARTS]; /* NULL: there is none */
     uint64_t paths;
+    leann_reference_columns columns;
 } passages;
 
 static bool as_stored(const leann_h5_shape *s, int part)
@@ -57,13 +57,6 @@ static bool as_stored(const leann_h5_shape *s, int part)
 }
 
 /* ---- the child's side ---------------------------------------------------------------------------------------------------- */
-
-static bool has_group(hid_t file)
-{
-    H5L_info_t link;
-    return H5Lexists(file, "passages", H5P_DEFAULT) > 0 && H5Lget_info(file, "passages", &link, H5P_DEFAULT) >= 0 &&
-           link.type == H5L_TYPE_HARD;
-}
 
 static leann_status take_part(leann_guard *g, hid_t file, const request *r, int i)
 {
@@ -87,13 +80,10 @@ static leann_status inspect(leann_guard *g, void *arg)
     snprintf(path, sizeof path, "/proc/self/fd/%d", r->fd);
     hid_t file = leann_h5_file(g, path);
     if (file < 0) return LEANN_EFORMAT;
-    if (!has_group(file)) return LEANN_OK;
-    f->there = 1;
     leann_status status = leann_h5_word(g, file, "encoder", f->encoder, sizeof f->encoder);
     if (status == LEANN_OK) status = leann_h5_word(g, file, "encoder_identity", f->identity, sizeof f->identity);
     if (status == LEANN_OK) status = leann_h5_word(g, file, "text_root", f->root, sizeof f->root);
-    for (int i = 0; status == LEANN_OK && i < HELD; i++) status = take_part(g, file, r, i);
-    for (int i = HELD; status == LEANN_OK && !f->part[TEXT].there && i < PARTS; i++) status = take_part(g, file, r, i);
+    for (int i = 0; status == LEANN_OK && i < PARTS; i++) status = take_part(g, file, r, i);
     return status;
 }
 
@@ -142,23 +132,47 @@ static leann_status check_references(leann_ctx *ctx, const passages *p)
     return LEANN_OK;
 }
 
+/* Where the texts lie in files: needed where their text is not held, else known where the set has it. */
+static leann_status take_references(leann_ctx *ctx, passages *p, const leann_raw *raw)
+{
+    const facts *f = &p->facts;
+    const uint64_t n = p->common.n;
+    leann_status status = LEANN_OK;
+    p->paths = f->part[PATH_OFFSET].dims[0] ? f->part[PATH_OFFSET].dims[0] - 1 : 0;
+    for (int i = PATH; status == LEANN_OK && i < PARTS; i++)
+        status = take_column(ctx, p, raw, i, i == PATHS ? 0 : i == PATH_OFFSET ? p->paths + 1 : n);
+    if (status == LEANN_OK && p->paths > UINT32_MAX)
+        status = leann_fail(ctx, LEANN_ELIMIT, "%s: passages of %ju files, at most %u", p->what, (uintmax_t)p->paths, UINT32_MAX);
+    if (status == LEANN_OK) status = check_offsets(ctx, p, PATH_OFFSET, p->paths, f->part[PATHS].dims[0], PATH_BYTES_MAX);
+    if (status == LEANN_OK) status = check_references(ctx, p);
+    if (status != LEANN_OK) return status;
+    p->columns = (leann_reference_columns){.n = p->common.n,
+                                           .paths = (uint32_t)p->paths,
+                                           .root = f->root,
+                                           .text = p->column[PATHS],
+                                           .text_at = p->column[PATH_OFFSET],
+                                           .path = p->column[PATH],
+                                           .bytes = p->column[BYTE_LENGTH],
+                                           .offset = p->column[BYTE_OFFSET],
+                                           .sha = p->column[HASH]};
+    p->common.columns = &p->columns;
+    return LEANN_OK;
+}
+
 static leann_status take(leann_ctx *ctx, passages *p, const leann_raw *raw)
 {
     const facts *f = &p->facts;
-    uint64_t n = p->common.n;
+    const uint64_t n = p->common.n;
     leann_status status = LEANN_OK;
     if (!terminated(f->encoder, sizeof f->encoder) || !terminated(f->identity, sizeof f->identity) || !terminated(f->root, sizeof f->root))
         return leann_fail(ctx, LEANN_EFORMAT, "%s: damaged: no sensible answer from the process that reads it", p->what);
     if (f->part[TEXT].there) {
         status = take_column(ctx, p, raw, TEXT, 0);
         if (status == LEANN_OK) status = take_column(ctx, p, raw, TEXT_OFFSET, n + 1);
-        return status == LEANN_OK ? check_offsets(ctx, p, TEXT_OFFSET, n, f->part[TEXT].dims[0], UINT32_MAX) : status;
+        if (status == LEANN_OK) status = check_offsets(ctx, p, TEXT_OFFSET, n, f->part[TEXT].dims[0], UINT32_MAX);
+        if (status != LEANN_OK || !f->part[PATH].there) return status;
     }
-    p->paths = f->part[PATH_OFFSET].dims[0] ? f->part[PATH_OFFSET].dims[0] - 1 : 0;
-    for (int i = PATH; status == LEANN_OK && i < PARTS; i++)
-        status = take_column(ctx, p, raw, i, i == PATHS ? 0 : i == PATH_OFFSET ? p->paths + 1 : n);
-    if (status == LEANN_OK) status = check_offsets(ctx, p, PATH_OFFSET, p->paths, f->part[PATHS].dims[0], PATH_BYTES_MAX);
-    return status == LEANN_OK ? check_references(ctx, p) : status;
+    return take_references(ctx, p, raw);
 }
 
 /* ---- texts --------------------------------------------------------------------------------------------------------------- */
@@ -239,14 +253,13 @@ leann_status leann_passages_open(leann_ctx *ctx, const leann_raw *raw, leann_pas
     int spill = -1;
     uint64_t spilled = 0;
     *out = NULL;
+    if (!raw->passages) return leann_fail(ctx, LEANN_ENOTFOUND, "%s has no passages: it was not made by `leann dataset text`", raw->path);
     passages *p = leann_alloc(ctx, 1, sizeof *p);
     if (!p) return LEANN_ENOMEM;
     request r = {raw->fd, (uint64_t)raw->info.st_size};
     leann_guard_limits limits = {.what = raw->path, .spill_limit = leann_machine_memory(), .file_bytes = r.bytes};
     leann_status status = (p->what = leann_format(ctx, "%s", raw->path)) ? LEANN_OK : LEANN_ENOMEM;
     if (status == LEANN_OK) status = leann_guard_run(ctx, limits, inspect, &r, &p->facts, sizeof p->facts, &spill, &spilled);
-    if (status == LEANN_OK && !p->facts.there)
-        status = leann_fail(ctx, LEANN_ENOTFOUND, "%s has no passages: it was not made by `leann dataset text`", raw->path);
     if (status == LEANN_OK) status = map_spill(ctx, p, spill, spilled);
     p->common = (leann_passages){.n = raw->train.n, .encoder = p->facts.encoder, .identity = p->facts.identity, .read = read_texts};
     if (status == LEANN_OK) status = take(ctx, p, raw);

@@ -5,6 +5,8 @@
  *                 ceil(sqrt n)-th neighbour
  *   balance       n² / (m Σ n_j²); entropy over log m; Gini coefficient of n_j
  *   quantization_error  Σ|x - x̂|² / Σ|x - μ|²; anchor_error the same with the nearest anchor for x̂
+ *   out_degrees   rows with 0, 1, 2, … links out; hub_links: the least links, in and out, of the 0.5, 1, 2, 5, 10, 20, 50 and 100 % of the
+ *                 rows that have most
  *   codes_bias    mean(estimated - true) / mean |true| of the query's key, over at most 100 queries x 1000 rows
  *
  * What depends on the data set alone (τ, the sample, Σ|x - μ|²) and on the anchors alone (the distances to them) are stages of the
@@ -413,6 +415,43 @@ static leann_status code_facts(leann_ctx *ctx, const leann_dataset *data, const 
     return s;
 }
 
+/* ---- of a graph -------------------------------------------------------------------------------------------------------------- */
+
+/* [number, …] */
+static leann_value *list_of(const uint64_t *number, size_t n)
+{
+    leann_value *list = leann_value_new_list();
+    for (size_t i = 0; i < n; i++) leann_value_append(list, leann_value_new_int((int64_t)number[i]));
+    return list;
+}
+
+leann_status leann_facts_degrees(leann_ctx *ctx, leann_value *facts, const leann_graph *graph)
+{
+    enum { SHARES = 8 };
+    static const uint64_t thousandths[SHARES] = {5, 10, 20, 50, 100, 200, 500, 1000};
+    uint64_t *rows = leann_alloc(ctx, (size_t)graph->slots + 1, sizeof *rows), *links = leann_alloc(ctx, graph->n, sizeof *links);
+    uint64_t least[SHARES];
+    leann_status s = rows && links ? LEANN_OK : LEANN_ENOMEM;
+    for (uint32_t i = 0; i < graph->n && !s; i++) {
+        const uint32_t *list = leann_graph_list(graph, i);
+        rows[list[0]]++;
+        links[i] += list[0];
+        for (uint32_t j = 1; j <= list[0]; j++) links[list[j]]++;
+    }
+    if (!s) {
+        qsort(links, graph->n, sizeof *links, by_count);
+        for (size_t i = 0; i < SHARES; i++) {
+            const uint64_t hubs = graph->n * thousandths[i] / 1000;
+            least[i] = links[graph->n - (hubs ? hubs : 1)];
+        }
+        leann_value_set(facts, "out_degrees", list_of(rows, (size_t)graph->slots + 1));
+        leann_value_set(facts, "hub_links", list_of(least, SHARES));
+    }
+    leann_free(rows);
+    leann_free(links);
+    return s;
+}
+
 /* ---- all together ------------------------------------------------------------------------------------------------------------ */
 
 static leann_status all_facts(leann_ctx *ctx, const leann_dataset *data, leann_rows lifted, const leann_index *index, leann_stages *stages,
@@ -432,7 +471,10 @@ static leann_status all_facts(leann_ctx *ctx, const leann_dataset *data, leann_r
     data_facts *of_data = object;
     if (anchors) s = anchor_facts(ctx, lifted, &in, stages, of_data, facts);
     if (!s && in.anchors.n && in.list_off) s = balance_facts(ctx, &in, facts);
-    if (!s && in.graph && in.graph->links) put(facts, "mean_degree", leann_graph_mean_degree(in.graph));
+    if (!s && in.graph && in.graph->links) {
+        put(facts, "mean_degree", leann_graph_mean_degree(in.graph));
+        s = leann_facts_degrees(ctx, facts, in.graph);
+    }
     if (!s) s = code_facts(ctx, data, index, of_data ? of_data->spread : 0, facts);
     free_data_facts(of_data);
     return s;

@@ -199,6 +199,12 @@ static void measure_build(leann_table *t, size_t row, const leann_result *raw)
         const char *name = NULL;
         const leann_value *v = leann_value_entry(facts, i, &name);
         if (!strcmp(name, "anchors") || isfinite(leann_table_get(t, row, name))) continue;
+        if (leann_value_type(v) == LEANN_V_LIST) { /* out_degrees, … */
+            char *list = leann_value_json(v, true, 0);
+            put_text(t, row, name, list);
+            leann_free(list);
+            continue;
+        }
         char other[64];
         bool text = *leann_table_text(t, row, name) != 0; /* what `residual: auto` decided is the fact residual */
         snprintf(other, sizeof other, "%.47s%s", name, text ? "_taken" : "");

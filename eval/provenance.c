@@ -67,6 +67,15 @@ static void cpu_model(char *model, size_t size)
     if (f) fclose(f);
 }
 
+/* Of a set of texts: what its encoder is. */
+static void put_encoder(leann_value *parts, const leann_dataset *data)
+{
+    const leann_passages *passages = NULL;
+    leann_ctx *quiet = data->passages ? leann_ctx_new(0, 1) : NULL; /* a set without passages is none of its business */
+    if (quiet && data->passages(data, quiet, &passages) == LEANN_OK) put(parts, "encoder", passages->identity);
+    leann_ctx_free(quiet);
+}
+
 leann_value *leann_provenance(const leann_dataset *data, unsigned threads)
 {
     const leann_dataset_sums *sums = leann_dataset_checksums(data);
@@ -78,6 +87,7 @@ leann_value *leann_provenance(const leann_dataset *data, unsigned threads)
     put(parts, "train", sums->train);
     put(parts, "test", sums->test);
     put(parts, "neighbors", sums->neighbors);
+    put_encoder(parts, data);
     leann_value_set(map, "data", parts);
     put(map, "commit", LEANN_COMMIT);
     leann_value_set(map, "dirty", leann_value_new_bool(LEANN_DIRTY));

@@ -7,7 +7,7 @@
 #include "core/value.h"
 #include "datasets/datasets.h"
 
-/* {data: {train, test, neighbors: sha256}, commit, dirty, version, compiler, flags, isa, cpu, processors, threads, blas, blas_threads,
+/* {data: {train, test, neighbors: sha256, encoder: its identity, of a set of texts}, commit, dirty, version, compiler, flags, isa, cpu, processors, threads, blas, blas_threads,
  * libraries, system, date}: a new map. */
 leann_value *leann_provenance(const leann_dataset *data, unsigned threads);
 

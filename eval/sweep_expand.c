@@ -358,8 +358,9 @@ static leann_status cell_points(leann_ctx *ctx, group_job *job, leann_cell *cell
 static leann_status predict(leann_ctx *ctx, const leann_dataset_info *info, leann_cell *cell)
 {
     leann_ledger ledger;
+    const leann_data_shape data = {info->n, info->d, info->type, info->space, info->references};
     leann_ctx_set_seed(ctx, cell->seed);
-    leann_status s = leann_method_predict(ctx, info->n, info->d, info->type, info->space, cell->config, &ledger);
+    leann_status s = leann_method_predict_over(ctx, &data, cell->config, &ledger);
     if (!s) {
         cell->predicted_bytes = leann_ledger_total(&ledger);
     } else if (s != LEANN_ENOMEM) { /* this cell does not fit these data: a row with its error */

@@ -14,6 +14,12 @@ enum { MAX_PAIRS = 64 };
 
 /* ---- identity ------------------------------------------------------------------------------------------------------------- */
 
+/* Indexes over passages hold references to them, which earlier ones did not; other results keep their names. */
+static void put_references(const leann_sweep *sweep, const leann_cell *cell, leann_value *id)
+{
+    if (sweep->info[cell->data].references.n > 0) leann_value_set(id, "references", leann_value_new_int(LEANN_REFERENCES_REVISION));
+}
+
 static leann_status identify_cell(leann_ctx *ctx, const leann_sweep *sweep, const char *sha, const leann_value *words, leann_cell *cell)
 {
     leann_value *id = leann_value_new_map();
@@ -26,6 +32,7 @@ static leann_status identify_cell(leann_ctx *ctx, const leann_sweep *sweep, cons
     leann_value_set(id, "isa", leann_value_new_text(leann_kernels_get()->name));
     leann_value_set(id, "blas", leann_value_new_text(leann_blas_name()));
     if (*cell->labels) leann_value_set(id, "labels", leann_value_new_text(cell->labels));
+    put_references(sweep, cell, id);
     leann_free(cell->identity);
     cell->identity = leann_value_json(id, true, 0);
     leann_value_free(id);
@@ -53,6 +60,7 @@ static leann_status identify_point(leann_ctx *ctx, const leann_sweep *sweep, con
     leann_value_set(id, "queries", leann_value_new_int(sweep->queries));
     /* Only where there is such a thing: older results keep their names. */
     if (*cell->labels) leann_value_set(id, "labels", leann_value_new_text(cell->labels));
+    put_references(sweep, cell, id);
     if (sweep->whole) leann_value_set(id, "split", leann_value_new_bool(false));
     if (sweep->batch) leann_value_set(id, "batch", leann_value_new_bool(true));
     if (sweep->search_threads > 1) leann_value_set(id, "search_threads", leann_value_new_int(sweep->search_threads));

@@ -48,6 +48,10 @@ static const leann_param query_table[] = {
     LEANN_PARAM_END,
 };
 
+/* A sixteenth of float32's bytes and less: of 384 dimensions 16, 24 and 48 bytes. */
+static const char *const levels[] = {"{\"quantizer\": {\"opq\": {\"dsub\": 24}}}", "{\"quantizer\": {\"opq\": {\"dsub\": 16}}}",
+                                     "{\"quantizer\": {\"opq\": {\"dsub\": 8}}}"};
+
 /* Exact key less the code's, of a query: its mean and its spread about that, on average over queries; and how many of a query's own errors say
  * as much of its own mean and spread as these do. */
 typedef struct {
@@ -344,6 +348,7 @@ const leann_method_type leann_method_frugal = {
                "ours: chances under a normal law of what codes get wrong", build_table, sizeof(frugal_params)},
     .query = query_table,
     .query_size = sizeof(frugal_query),
+    .levels = levels,
     .index_size = sizeof(frugal),
     .plan_size = sizeof(leann_plan),
     .build = frugal_build,

@@ -8,8 +8,8 @@
  * best on, each only as far as it can still be among the k nearest. With layout lists, codes of 4-bit columns are laid beside every list
  * that they stand in when an index is built or opened (core/beside.h): a hop reads one run of memory and scores 32 neighbours by byte
  * shuffles, for as many times the memory of the codes as there are slots. Under inner product the graph is built over rows lifted by one
- * coordinate, in L2; the walk keys the rows themselves by -<q, x>, which is the same order. File: links, vectors and, with a quantizer,
- * codes, once. Cost: one walk of ef_search candidates a query.
+ * coordinate, in L2; the walk keys the rows themselves by -<q, x>, which is the same order. File: links, on level 0 packed where that was
+ * asked for (core/edges.h), vectors and, with a quantizer, codes, once. Cost: one walk of ef_search candidates a query.
  *
  * Source: Malkov & Yashunin 2018; Subramanya et al. 2019; the lift: Bachrach et al. 2014 (core/rows.c).
  * SPDX-License-Identifier: MIT */
@@ -25,6 +25,8 @@ typedef struct {
     int vectors;
     leann_choice quantizer;
     int layout;
+    uint32_t link_bits;
+    int order;
 } graph_params;
 enum { LAYOUT_NODES, LAYOUT_LISTS };
 typedef struct {
@@ -38,6 +40,10 @@ static const leann_param build_table[] = {
                             "codes that the walk sees in place of vectors; none: it sees vectors"),
     LEANN_PARAM_LATE_WORD(graph_params, layout, "nodes|lists", "nodes",
                           "where codes lie in memory: once, by node, or beside every list that they stand in, for a fast scan of the list"),
+    LEANN_PARAM_LATE_INT(graph_params, link_bits, 0, 65535,
+                         "bits that a row's links on level 0 take on average at most, packed; 0: they are not"),
+    LEANN_PARAM_LATE_WORD(graph_params, order, LEANN_ORDER_WORDS, "rows",
+                          "of the rows, for packed links: their own, or one by bisecting the graph, in which what is linked lies near"),
     LEANN_PARAM_END,
 };
 static const leann_param query_table[] = {
@@ -80,6 +86,8 @@ static leann_status graph_build(leann_ctx *ctx, const leann_dataset *data, leann
     graph_index *self = (graph_index *)index;
     const graph_params *p = index->params;
     leann_status status = leann_links_over_rows(ctx, stages, data->train, p->graph, &self->graph);
+    if (status == LEANN_OK && p->link_bits)
+        status = leann_links_pack(ctx, stages, p->graph, p->order, leann_edges_bytes(index->n, p->link_bits), self->graph);
     if (status == LEANN_OK) status = leann_vectors_take(ctx, data, NULL, (leann_keep)p->vectors, &self->vectors);
     if (status != LEANN_OK || !has_codes(p)) return status;
     status = leann_coded_make(ctx, stages, &(leann_coding){.rows = data->train, .quantizer = p->quantizer}, &self->coded);
@@ -276,6 +284,10 @@ static leann_status graph_check(leann_ctx *ctx, uint64_t n, uint32_t d, leann_sp
 {
     (void)space;
     const graph_params *p = params;
+    if (p->link_bits && leann_graph_of(p->graph)->slots(p->graph.params) == 0)
+        return leann_fail(ctx, LEANN_EINVAL, "graph: link_bits is %u, but %s has no links to pack", p->link_bits, p->graph.plugin->name);
+    if (p->order && !p->link_bits)
+        return leann_fail(ctx, LEANN_EINVAL, "graph: order is bisected, which is for packed links: link_bits must not be 0");
     leann_status status = leann_quantizer_of(p->quantizer)->check(ctx, n, d, p->quantizer.params);
     if (status != LEANN_OK || p->layout != LAYOUT_LISTS || columns_of(p, d).m > 0) return status;
     return leann_fail(
@@ -285,12 +297,27 @@ static leann_status graph_check(leann_ctx *ctx, uint64_t n, uint32_t d, leann_sp
         p->quantizer.plugin->name);
 }
 
+/* What the graph takes but for its level 0. */
+static uint64_t upper_bytes(uint64_t n, uint64_t seed, leann_choice graph)
+{
+    const leann_graph_type *type = leann_graph_of(graph);
+    leann_ledger all, level0;
+    leann_ledger_begin(&all);
+    type->predict(n, seed, graph.params, &all);
+    leann_ledger_begin(&level0);
+    leann_graph_predict(n, type->slots(graph.params), 0, 0, &level0);
+    return all.bytes[LEANN_PART_GRAPH] - level0.bytes[LEANN_PART_GRAPH];
+}
+
 static void graph_predict(uint64_t n, uint32_t d, leann_dtype type, leann_space space, uint64_t seed, const void *params,
                           leann_ledger *ledger)
 {
     (void)space;
     const graph_params *p = params;
-    leann_graph_of(p->graph)->predict(n, seed, p->graph.params, ledger);
+    if (p->link_bits)
+        leann_graph_predict_packed(n, leann_edges_bytes(n, p->link_bits), upper_bytes(n, seed, p->graph), ledger);
+    else
+        leann_graph_of(p->graph)->predict(n, seed, p->graph.params, ledger);
     leann_vectors_predict(n, d, type, (leann_keep)p->vectors, ledger);
     if (has_codes(p)) leann_coded_predict(n, d, p->quantizer, ledger);
 }

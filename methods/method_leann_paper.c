@@ -1,12 +1,12 @@
 /* method_leann_paper.c – LEANN as its paper has it: a pruned graph and product-quantised codes are kept, embeddings are not; a query walks the
  * graph by exact keys of rows that are embedded again, which codes choose among all that the walk meets.
  *
- * File: links at about 2 + log2(n / mean degree) bits each, code bytes a row, codebooks, and the vectors of as many hubs as were asked for.
+ * File: packed links (core/edges.h), code bytes a row, codebooks, and the vectors of as many hubs as were asked for.
  * Cost a query: mostly what it fetches: about ratio times the rows met, in batches; beside that a look-up of codes for each row met.
  *
  * Source: Wang et al. 2025 (LEANN, arXiv 2506.08276): Algorithm 2 (two-level search), dynamic batching, hub cache; pruning: graph_pruned.c.
  * Differs: walks are on level 0 alone, from the best by code of a sample (start_every) or from the entry; the cache holds the rows with most
- *   links, in and out, or those that queries of the tune half fetched most often; links are packed (part_edges.c).
+ *   links, in and out, or those that queries of the tune half fetched most often; links are packed.
  *
  * SPDX-License-Identifier: MIT */
 #include "methods/parts.h"
@@ -19,7 +19,8 @@
 typedef struct {
     leann_choice graph, quantizer;
     double links, cache;
-    uint32_t cache_queries;
+    uint32_t cache_queries, link_bits;
+    int order;
 } paper_params;
 typedef struct {
     uint32_t ef_search, batch, start_every, concurrent;
@@ -30,12 +31,16 @@ typedef struct {
 static const leann_param build_table[] = {
     LEANN_PARAM_PLUGIN(paper_params, graph, "graph", "pruned", "the topology; of hnsw its level 0"),
     LEANN_PARAM_PLUGIN(paper_params, quantizer, "quantizer", "pq", "codes that choose what is embedded again"),
-    LEANN_PARAM_REAL(paper_params, links, 1, 512, "9", "links a row on average that the file has room for"),
+    LEANN_PARAM_REAL(paper_params, links, 1, 512, "9", "links a row on average that the file has room for, where link_bits is 0"),
     LEANN_PARAM_REAL(paper_params, cache, 0, 1, "0", "share of the rows whose vectors are kept"),
     LEANN_PARAM_INT(
         paper_params, cache_queries, 0, 1000000, "0",
         "which these are: 0: those with most links; else those that so many of the queries that tune (at most half of a sweep's) "
         "fetch most often"),
+    LEANN_PARAM_LATE_INT(paper_params, link_bits, 0, 65535,
+                         "bits that a row's links take on average at most; 0: as many as `links` of them take in any order"),
+    LEANN_PARAM_LATE_WORD(paper_params, order, LEANN_ORDER_WORDS, "rows",
+                          "of the rows, for their links: their own, or one by bisecting the graph, in which what is linked lies near"),
     LEANN_PARAM_END,
 };
 static const leann_param query_table[] = {
@@ -53,7 +58,7 @@ static const leann_param query_table[] = {
 
 typedef struct {
     leann_index common;
-    leann_edges edges;
+    leann_graph *graph; /* level 0, packed */
     leann_coded coded;
     uint32_t hubs;       /* rows whose vectors are kept */
     const uint32_t *hub; /* (hubs) ascending */
@@ -61,9 +66,11 @@ typedef struct {
     void *owned[2];
 } paper;
 
-static uint64_t room_of(const paper_params *p, uint64_t n)
+static uint64_t link_bytes(const paper_params *p, uint64_t n)
 {
-    return (uint64_t)((double)n * p->links + 0.5);
+    const uint32_t slots = leann_graph_of(p->graph)->slots(p->graph.params);
+    if (p->link_bits) return leann_edges_bytes(n, p->link_bits);
+    return leann_edges_bytes(n, leann_edges_enough(n, p->links, slots) + (p->order ? leann_bits_for((uint32_t)n) : 0));
 }
 
 static uint32_t hubs_of(const paper_params *p, uint64_t n)
@@ -85,13 +92,18 @@ static int by_count(const void *a, const void *b)
 }
 
 /* Links of each row, in and out. */
-static void count_links(const leann_graph *graph, uint32_t n, popular *all)
+static leann_status count_links(leann_ctx *ctx, const leann_graph *graph, popular *all)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        const uint32_t *list = leann_graph_list(graph, i);
+    const size_t mark = leann_scratch_mark(ctx);
+    uint32_t *room = leann_scratch(ctx, ((size_t)graph->slots + 1) * sizeof *room);
+    if (!room) return LEANN_ENOMEM;
+    for (uint32_t i = 0; i < graph->n; i++) {
+        const uint32_t *list = leann_graph_read(graph, i, 0, room);
         all[i].count += list[0];
         for (uint32_t j = 1; j <= list[0]; j++) all[list[j]].count++;
     }
+    leann_scratch_reset(ctx, mark);
+    return LEANN_OK;
 }
 
 /* A fetcher in front of another, that counts what is fetched. */
@@ -145,7 +157,7 @@ static leann_status count_fetches(leann_ctx *ctx, const paper *self, const leann
 }
 
 /* The rows of the cache and their vectors. */
-static leann_status keep_hubs(leann_ctx *ctx, paper *self, const leann_graph *graph, const leann_dataset *data)
+static leann_status keep_hubs(leann_ctx *ctx, paper *self, const leann_dataset *data)
 {
     const leann_rows rows = data->train;
     const uint32_t n = rows.n, hubs = hubs_of(self->common.params, n);
@@ -159,7 +171,7 @@ static leann_status keep_hubs(leann_ctx *ctx, paper *self, const leann_graph *gr
     if (((const paper_params *)self->common.params)->cache_queries)
         status = count_fetches(ctx, self, data, all);
     else
-        count_links(graph, n, all);
+        status = count_links(ctx, self->graph, all);
     if (status) goto done;
     qsort(all, n, sizeof *all, by_count);
     for (uint32_t i = 0; i < hubs; i++) hub[i] = all[i].row;
@@ -175,15 +187,14 @@ static leann_status paper_build(leann_ctx *ctx, const leann_dataset *data, leann
 {
     paper *self = (paper *)index;
     const paper_params *p = index->params;
-    leann_graph *graph = NULL;
-    leann_status status = leann_links_over_rows(ctx, stages, data->train, p->graph, &graph);
-    if (!status) status = leann_edges_make(ctx, graph, room_of(p, index->n), &self->edges);
+    leann_status status = leann_links_over_rows(ctx, stages, data->train, p->graph, &self->graph);
+    if (status) return status;
+    leann_ctx_fact(ctx, "mean_degree", leann_graph_mean_degree(self->graph));
+    leann_graph_drop_upper(self->graph);
+    status = leann_links_pack(ctx, stages, p->graph, p->order, link_bytes(p, index->n), self->graph);
     leann_coding coding = {.rows = data->train, .quantizer = p->quantizer};
     if (!status) status = leann_coded_make(ctx, stages, &coding, &self->coded);
-    if (!status) status = keep_hubs(ctx, self, graph, data);
-    if (!status) leann_ctx_fact(ctx, "mean_degree", leann_graph_mean_degree(graph));
-    leann_graph_free(graph);
-    return status;
+    return status ? status : keep_hubs(ctx, self, data);
 }
 
 /* ---- file ---------------------------------------------------------------------------------------------------------------------- */
@@ -191,7 +202,7 @@ static leann_status paper_build(leann_ctx *ctx, const leann_dataset *data, leann
 static leann_status paper_save(const leann_index *index, leann_writer *w)
 {
     const paper *self = (const paper *)index;
-    leann_status status = leann_edges_save(&self->edges, w);
+    leann_status status = leann_graph_save(self->graph, "links", w);
     if (!status) status = leann_coded_save(&self->coded, w);
     if (status || self->hubs == 0) return status;
     status = leann_writer_add(w, "hubs", LEANN_PART_IDS, LEANN_U32, self->hubs, sizeof *self->hub, self->hub);
@@ -222,7 +233,12 @@ static leann_status paper_open(leann_ctx *ctx, leann_reader *r, leann_index *ind
 {
     paper *self = (paper *)index;
     const paper_params *p = index->params;
-    leann_status status = leann_edges_open(ctx, r, index->n, room_of(p, index->n), &self->edges);
+    if (leann_reader_find(r, "edges.head"))
+        return leann_fail(ctx, LEANN_EUNSUPPORTED,
+                          "%s: revision 1 of leann-paper wrote it, with links that are kept otherwise now: build it anew",
+                          leann_reader_path(r));
+    leann_status status = leann_graph_open(ctx, r, "links", index->n, &self->graph);
+    if (!status && self->graph->slots == 0) status = leann_fail(ctx, LEANN_EFORMAT, "%s: its graph has no links", leann_reader_path(r));
     if (!status) status = leann_coded_open(ctx, r, p->quantizer, index->d, index->space, NULL, index->n, false, &self->coded);
     return status ? status : open_hubs(ctx, r, self);
 }
@@ -230,7 +246,7 @@ static leann_status paper_open(leann_ctx *ctx, leann_reader *r, leann_index *ind
 static void paper_free(leann_index *index)
 {
     paper *self = (paper *)index;
-    leann_edges_free(&self->edges);
+    leann_graph_free(self->graph);
     leann_coded_free(&self->coded);
     leann_free(self->owned[0]);
     leann_free(self->owned[1]);
@@ -252,7 +268,7 @@ static void paper_predict(uint64_t n, uint32_t d, leann_dtype type, leann_space 
     (void)type, (void)space, (void)seed;
     const paper_params *p = params;
     const uint64_t hubs = hubs_of(p, n);
-    leann_edges_predict(n, room_of(p, n), ledger);
+    leann_graph_predict_packed(n, link_bytes(p, n), 0, ledger);
     leann_coded_predict(n, d, p->quantizer, ledger);
     if (hubs == 0) return;
     leann_ledger_add(ledger, LEANN_PART_IDS, hubs * sizeof(uint32_t));
@@ -307,7 +323,7 @@ typedef struct {
     uint64_t *seen;  /* bits */
     heap met, open;  /* by code, not keyed exactly yet; by exact key, not expanded yet */
     leann_topk best; /* by exact key */
-    uint32_t *ids;   /* (longest list) */
+    uint32_t *ids;   /* (1 + slots) */
     float *key;
     uint64_t hops, exact, cached;
     bool done;
@@ -332,7 +348,7 @@ static bool see(walk *w, uint32_t id) /* true: for the first time */
 static uint32_t best_of_sample(const paper *self, walk *w, uint32_t every)
 {
     enum { SOME = 64 };
-    leann_hit best = {INFINITY, self->edges.entry};
+    leann_hit best = {INFINITY, self->graph->entry};
     uint32_t ids[SOME];
     float key[SOME];
     for (uint64_t row = 0; row < self->common.n;) {
@@ -349,7 +365,7 @@ static leann_status walk_start(leann_ctx *ctx, const leann_plan *plan, const flo
 {
     const paper *self = (const paper *)plan->index;
     const paper_query *p = plan->params;
-    const size_t words = (size_t)self->common.n / 64 + 1, longest = (size_t)self->edges.longest + 1;
+    const size_t words = (size_t)self->common.n / 64 + 1, longest = (size_t)self->graph->slots + 1;
     *w = (walk){.want = {.q = q}, .code = leann_coded_scorer(ctx, &self->coded, q, NULL)};
     leann_hit *store = leann_scratch(ctx, ef * sizeof *store);
     w->seen = leann_scratch(ctx, words * sizeof *w->seen);
@@ -358,7 +374,7 @@ static leann_status walk_start(leann_ctx *ctx, const leann_plan *plan, const flo
     if (!w->code || !store || !w->seen || !w->ids || !w->key) return leann_ctx_status(ctx);
     memset(w->seen, 0, words * sizeof *w->seen);
     leann_topk_start(&w->best, store, ef);
-    const uint32_t first = p->start_every ? best_of_sample(self, w, p->start_every) : self->edges.entry;
+    const uint32_t first = p->start_every ? best_of_sample(self, w, p->start_every) : self->graph->entry;
     see(w, first);
     return want(ctx, w, first) ? LEANN_OK : leann_ctx_status(ctx);
 }
@@ -366,11 +382,11 @@ static leann_status walk_start(leann_ctx *ctx, const leann_plan *plan, const flo
 /* One hop: the closest row that is not expanded yet; what it leads to is judged by code, and the best of all that was met so far is wanted. */
 static leann_status hop(leann_ctx *ctx, const paper *self, double ratio, walk *w)
 {
-    const uint32_t n = leann_edges_list(&self->edges, heap_pop(&w->open).id, w->ids);
+    const uint32_t *list = leann_graph_read(self->graph, heap_pop(&w->open).id, 0, w->ids), n = list[0];
     uint32_t fresh = 0;
     w->hops++;
-    for (uint32_t i = 0; i < n; i++)
-        if (see(w, w->ids[i])) w->ids[fresh++] = w->ids[i];
+    for (uint32_t i = 1; i <= n; i++)
+        if (see(w, list[i])) w->ids[fresh++] = list[i];
     if (fresh) w->code->score(w->code, (leann_span){LEANN_NONE, 0, fresh, w->ids}, INFINITY, w->key, NULL);
     for (uint32_t i = 0; i < fresh; i++)
         if (!heap_push(ctx, &w->met, (leann_hit){w->key[i], w->ids[i]})) return leann_ctx_status(ctx);
@@ -556,7 +572,7 @@ static leann_status paper_decode(const leann_index *index, leann_ctx *ctx, const
 }
 
 const leann_method_type leann_method_leann_paper = {
-    .common = {"leann-paper", 1, "a pruned graph and codes are kept, embeddings are not: a walk embeds again what codes choose",
+    .common = {"leann-paper", 2, "a pruned graph and codes are kept, embeddings are not: a walk embeds again what codes choose",
                "Wang et al. 2025 (LEANN, arXiv 2506.08276), Algorithm 2", build_table, sizeof(paper_params)},
     .query = query_table,
     .query_size = sizeof(paper_query),

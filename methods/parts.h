@@ -36,6 +36,12 @@ leann_status leann_links_over_rows(leann_ctx *ctx, leann_stages *stages, leann_r
 leann_status leann_links_make(leann_ctx *ctx, leann_stages *stages, leann_rows rows, leann_choice graph, leann_value *over,
                               leann_graph **out);
 
+/* Packs level 0 of a graph over rows (core/edges.h); bisected: their order is made first, as a shared stage.
+ *   errors  EINVAL links take more than there is room for: says how many bits; ENOMEM, EINTR */
+enum { LEANN_ORDER_ROWS, LEANN_ORDER_BISECTED }; /* the words of LEANN_ORDER_WORDS */
+#define LEANN_ORDER_WORDS "rows|bisected"
+leann_status leann_links_pack(leann_ctx *ctx, leann_stages *stages, leann_choice graph, int order, uint64_t bytes, leann_graph *links);
+
 /* Scores rows [0, n) in runs and pushes those that matter into top: the scan of methods without lists. Several queries take turns at each run,
  * which the first of them has brought into the cache; their sieves are for one k. Work is the caller's to count. */
 void leann_scan_all(leann_scorer *const *scorer, leann_sieve *top, uint32_t queries, uint32_t n);
@@ -236,27 +242,6 @@ typedef struct {
  *   memory        at most 4 MiB of pages, more only where a beam needs it */
 leann_status leann_nodes_search(leann_ctx *ctx, const leann_nodes *nodes, leann_scorer *coarse, leann_nodes_query query, const float *q,
                                 uint32_t k, leann_hit **hit, uint32_t *found);
-
-/* ---- edges: the links of a graph's level 0 in few bits, for walks that wait for other things -------------------------------------------- */
-
-typedef struct {
-    uint32_t n, entry, longest; /* longest: list */
-    uint64_t links, room;       /* room: links that the file is sized for */
-    unsigned low_bits;
-    const uint64_t *low, *high;
-    const uint32_t *place; /* of the first bit of every 32nd node's links */
-    void *owned[3];        /* NULL where the file has them */
-} leann_edges;
-/* errors  EINVAL the graph has more than `room` links; EUNSUPPORTED too many for the packed form; ENOMEM. *out may hold something then */
-leann_status leann_edges_make(leann_ctx *ctx, const leann_graph *graph, uint64_t room, leann_edges *out);
-leann_status leann_edges_save(const leann_edges *edges, leann_writer *w);
-/* The links where the file has them, all of them checked.
- *   errors  EFORMAT, another room too */
-leann_status leann_edges_open(leann_ctx *ctx, const leann_reader *r, uint32_t n, uint64_t room, leann_edges *out);
-void leann_edges_free(leann_edges *edges);
-void leann_edges_predict(uint64_t n, uint64_t room, leann_ledger *ledger);
-/* The links of a node, ascending: ids (longest) out; returns how many. */
-uint32_t leann_edges_list(const leann_edges *edges, uint32_t node, uint32_t *ids);
 
 /* ---- the exact re-rank ---------------------------------------------------------------------------------------------------------- */
 

@@ -3,11 +3,13 @@
  * Code: m bytes, one a sub-space; or, k <= 16, ceil(m / 2) bytes, sub-space 2s in the low half.
  * Training: iterations n d k multiply-adds. 98 x 256 on 25,600 rows of 784: see the figures in quantizer_pq.c. (leann_kmeans works by
  * products of wide rows; at 8 components and 256 centroids the codebook kernel is what counts, and a sub-space fits the second cache.)
- * File: pq.centre f32 (1, d + 1): the centre, then the unit; pq.codebook f16 (m k, width) in units.
+ * File: pq.codebook i8 (m k, width), v for v |v| units of the sub-space, where that is as good as f16, in one unit; pq.centre f32 (1, d + m) or
+ * (1, d + 1): the centre, then the units. Bytes are as good where a sub-space tells no more than 4 values a component apart (k <= 4^width):
+ * what they round off is then 0.1 to 0.2 % of what a code of normal rows leaves out, or less. Files of revision 2 have f16 always.
  *
  * Source: Jégou, Douze & Schmid, "Product quantization for nearest neighbor search", PAMI 2011.
- * Differs: rows are centred first, so that 16-bit centroids are as fine as the spread of the data and not as its offset; centroids
- * are rounded to those 16 bits before anything is encoded, so that a file opened again gives the same keys.
+ * Differs: rows are centred first, so that rounded centroids are as fine as the spread of the data and not as its offset; centroids
+ * are rounded before anything is encoded, so that a file opened again gives the same keys.
  *
  * SPDX-License-Identifier: MIT */
 #include "quant/pq_book.h"
@@ -15,7 +17,6 @@
 #include "core/product.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,7 +32,8 @@ enum {
 uint32_t leann_pq_sub_vectors(uint32_t d, const leann_pq_params *params)
 {
     if (params->sub_vectors) return params->sub_vectors;
-    uint32_t m = (d + 7) / 8;
+    const uint32_t dsub = params->dsub ? params->dsub : 8;
+    uint32_t m = (d + dsub - 1) / dsub;
     while (d % m) m++;
     return m;
 }
@@ -71,21 +73,34 @@ uint32_t leann_pq_training_rows(uint64_t n, const leann_pq_params *params)
     return n < params->training_samples ? (uint32_t)n : params->training_samples;
 }
 
+/* Whether bytes are as good as halves: 4 values a component are told apart at most. */
+static leann_dtype kept_as(uint32_t width, uint32_t k)
+{
+    return width >= 4 || k <= 1U << 2 * width ? LEANN_I8 : LEANN_F16;
+}
+
+static uint32_t units_of(leann_dtype kept, uint32_t m)
+{
+    return kept == LEANN_I8 ? m : 1;
+}
+
 leann_status leann_pq_book_new(leann_ctx *ctx, uint32_t d, const leann_pq_params *params, leann_pq_book *book)
 {
     uint32_t m = leann_pq_sub_vectors(d, params), k = params->codebook_size;
     assert(d % m == 0);
-    *book = (leann_pq_book){.d = d, .m = m, .k = k, .width = d / m, .pad = k <= 16 ? 16 : 256, .unit = 1};
+    *book = (leann_pq_book){.d = d, .m = m, .k = k, .width = d / m, .pad = k <= 16 ? 16 : 256, .kept = kept_as(d / m, k)};
+    book->unit = leann_alloc(ctx, m, sizeof *book->unit);
     book->centre = leann_alloc(ctx, d, sizeof *book->centre);
     book->column = leann_alloc(ctx, (size_t)d * book->pad, sizeof *book->column);
     book->norm = leann_alloc(ctx, (size_t)m * book->pad, sizeof *book->norm);
-    if (book->centre && book->column && book->norm) return LEANN_OK;
+    if (book->unit && book->centre && book->column && book->norm) return LEANN_OK;
     leann_pq_book_free(book);
     return LEANN_ENOMEM;
 }
 
 void leann_pq_book_free(leann_pq_book *book)
 {
+    leann_free(book->unit);
     leann_free(book->centre);
     leann_free(book->column);
     leann_free(book->norm);
@@ -314,34 +329,54 @@ leann_status leann_pq_book_train(leann_ctx *ctx, leann_pq_book *book, const floa
     return leann_parallel(ctx, book->m, 1, train_task, &job);
 }
 
-/* Components as halves: unit is a power of two, so both directions are exact once rounded. */
-static void to_halves(const leann_pq_book *book, uint32_t s, uint32_t t, uint16_t *half)
+/* ---- what a file keeps ------------------------------------------------------------------------------------------------------ */
+
+/* Component t of sub-space s's centroids in units, (k). */
+static void to_units(const leann_pq_book *book, uint32_t s, uint32_t t, float scaled[256])
 {
-    float scaled[256];
     const float *column = book->column + ((size_t)s * book->width + t) * book->pad;
-    for (uint32_t c = 0; c < book->k; c++) scaled[c] = column[c] / book->unit;
-    leann_kernels_get()->f16_from_f32(scaled, half, book->k);
+    for (uint32_t c = 0; c < book->k; c++) scaled[c] = column[c] / book->unit[s];
 }
 
-static void from_halves(leann_pq_book *book, uint32_t s, uint32_t t, const uint16_t *half)
+static void from_units(leann_pq_book *book, uint32_t s, uint32_t t, const float scaled[256])
 {
     float *column = book->column + ((size_t)s * book->width + t) * book->pad;
-    leann_kernels_get()->f32_from_f16(half, column, book->k);
-    for (uint32_t c = 0; c < book->k; c++) column[c] *= book->unit;
+    for (uint32_t c = 0; c < book->k; c++) column[c] = scaled[c] * book->unit[s];
+}
+
+/* The largest component of sub-spaces [first, end). */
+static float most_of(const leann_pq_book *book, uint32_t first, uint32_t end)
+{
+    const size_t each = (size_t)book->width * book->pad;
+    float most = 0;
+    for (size_t i = first * each; i < end * each; i++) most = fmaxf(most, fabsf(book->column[i]));
+    return isfinite(most) ? most : 0;
+}
+
+/* A power of two, at most 2^15 of which are the largest component, so that halves are exact once rounded. */
+static float unit_of_halves(const leann_pq_book *book)
+{
+    const float most = most_of(book, 0, book->m);
+    int exponent = 0;
+    (void)frexpf(most, &exponent);
+    return most > 0 ? ldexpf(1, exponent < -85 ? -100 : exponent - 15) : 1;
 }
 
 void leann_pq_book_round(leann_pq_book *book)
 {
+    const float half_unit = unit_of_halves(book);
+    float scaled[256];
     uint16_t half[256];
-    float most = 0;
-    int exponent = 0;
-    for (size_t i = 0; i < (size_t)book->d * book->pad; i++) most = fmaxf(most, fabsf(book->column[i]));
-    (void)frexpf(most, &exponent);
-    book->unit = most > 0 && isfinite(most) ? ldexpf(1, exponent < -85 ? -100 : exponent - 15) : 1; /* most is at most 2^15 units */
     for (uint32_t s = 0; s < book->m; s++) {
+        book->unit[s] = book->kept == LEANN_I8 ? fmaxf(most_of(book, s, s + 1) / LEANN_PQ_BYTE_MOST, 0x1p-100F) : half_unit;
         for (uint32_t t = 0; t < book->width; t++) {
-            to_halves(book, s, t, half);
-            from_halves(book, s, t, half);
+            to_units(book, s, t, scaled);
+            if (book->kept == LEANN_F16) {
+                leann_kernels_get()->f16_from_f32(scaled, half, book->k);
+                leann_kernels_get()->f32_from_f16(half, scaled, book->k);
+            }
+            for (uint32_t c = 0; c < book->k && book->kept == LEANN_I8; c++) scaled[c] = leann_pq_from_byte(leann_pq_to_byte(scaled[c]));
+            from_units(book, s, t, scaled);
         }
         norms(book, s);
     }
@@ -413,67 +448,99 @@ void leann_pq_book_decode(const leann_pq_book *book, const uint8_t *code, size_t
 
 /* ---- files ---------------------------------------------------------------------------------------------------------------- */
 
+/* Where component t of centroid c of sub-space s lies in a file. */
+static size_t place_of(const leann_pq_book *book, uint32_t s, uint32_t c, uint32_t t)
+{
+    return ((size_t)s * book->k + c) * book->width + t;
+}
+
 leann_status leann_pq_book_save(const leann_pq_book *book, leann_writer *w)
 {
-    size_t k = book->k, width = book->width;
-    uint16_t *half = leann_alloc(leann_writer_ctx(w), book->m * k * width, sizeof *half), column[256];
-    float *centre = leann_alloc(leann_writer_ctx(w), book->d + 1, sizeof *centre);
+    const size_t bytes = leann_dtype_bytes(book->kept), units = units_of(book->kept, book->m);
+    void *file = leann_alloc(leann_writer_ctx(w), (size_t)book->d * book->k, bytes);
+    float *centre = leann_alloc(leann_writer_ctx(w), book->d + units, sizeof *centre), scaled[256];
+    uint16_t half[256];
     leann_status status = LEANN_ENOMEM;
-    if (!half || !centre) goto done;
+    if (!file || !centre) goto done;
     memcpy(centre, book->centre, book->d * sizeof *centre);
-    centre[book->d] = book->unit;
+    memcpy(centre + book->d, book->unit, units * sizeof *centre);
     for (uint32_t s = 0; s < book->m; s++)
-        for (uint32_t t = 0; t < width; t++) {
-            to_halves(book, s, t, column);
-            for (size_t c = 0; c < k; c++) half[(s * k + c) * width + t] = column[c];
+        for (uint32_t t = 0; t < book->width; t++) {
+            to_units(book, s, t, scaled);
+            if (book->kept == LEANN_F16) leann_kernels_get()->f16_from_f32(scaled, half, book->k);
+            for (uint32_t c = 0; c < book->k; c++)
+                if (book->kept == LEANN_F16)
+                    ((uint16_t *)file)[place_of(book, s, c, t)] = half[c];
+                else
+                    ((int8_t *)file)[place_of(book, s, c, t)] = leann_pq_to_byte(scaled[c]);
         }
-    status = leann_writer_add(w, "pq.centre", LEANN_PART_CODEBOOKS, LEANN_F32, 1, (book->d + 1) * sizeof *centre, centre);
+    status = leann_writer_add(w, "pq.centre", LEANN_PART_CODEBOOKS, LEANN_F32, 1, (book->d + units) * sizeof *centre, centre);
     if (status == LEANN_OK)
-        status = leann_writer_add(w, "pq.codebook", LEANN_PART_CODEBOOKS, LEANN_F16, book->m * k, width * sizeof *half, half);
+        status =
+            leann_writer_add(w, "pq.codebook", LEANN_PART_CODEBOOKS, book->kept, (uint64_t)book->m * book->k, book->width * bytes, file);
 done:
-    leann_free(half);
+    leann_free(file);
     leann_free(centre);
     return status;
 }
 
+/* The centre and the units from a file's numbers. */
+static leann_status take_centre(leann_ctx *ctx, leann_pq_book *book, const float *centre)
+{
+    const uint32_t units = units_of(book->kept, book->m), d = book->d;
+    for (uint32_t j = 0; j < d + units; j++)
+        if (!isfinite(centre[j]) || (j >= d && !(centre[j] > 0)))
+            return leann_fail(ctx, LEANN_EFORMAT, "pq.centre: value %u is %g; it must be finite%s", j, (double)centre[j],
+                              j < d ? "" : " and above 0");
+    memcpy(book->centre, centre, d * sizeof *centre);
+    for (uint32_t s = 0; s < book->m; s++) book->unit[s] = centre[d + (units == 1 ? 0 : s)];
+    return LEANN_OK;
+}
+
+/* The centroids of sub-space s from a file's numbers. */
+static leann_status take_centroids(leann_ctx *ctx, leann_pq_book *book, uint32_t s, const void *file)
+{
+    float scaled[256];
+    uint16_t half[256];
+    for (uint32_t t = 0; t < book->width; t++) {
+        for (uint32_t c = 0; c < book->k; c++)
+            if (book->kept == LEANN_F16)
+                half[c] = ((const uint16_t *)file)[place_of(book, s, c, t)];
+            else
+                scaled[c] = leann_pq_from_byte(((const int8_t *)file)[place_of(book, s, c, t)]);
+        if (book->kept == LEANN_F16) leann_kernels_get()->f32_from_f16(half, scaled, book->k);
+        for (uint32_t c = 0; c < book->k; c++)
+            if (!isfinite(scaled[c] * book->unit[s]) || (book->kept == LEANN_I8 && fabsf(scaled[c]) > LEANN_PQ_BYTE_MOST))
+                return leann_fail(ctx, LEANN_EFORMAT, "pq.codebook: centroid %u of sub-space %u has the component %g times %g", c, s,
+                                  (double)scaled[c], (double)book->unit[s]);
+        from_units(book, s, t, scaled);
+    }
+    norms(book, s);
+    return LEANN_OK;
+}
+
 leann_status leann_pq_book_open(leann_ctx *ctx, const leann_reader *r, uint32_t d, const leann_pq_params *params, leann_pq_book *book)
 {
-    const void *centre_data = NULL, *half_data = NULL;
-    uint32_t m = leann_pq_sub_vectors(d, params), k = params->codebook_size, width = d / m;
-    leann_status status = leann_reader_need(ctx, r, "pq.centre", LEANN_F32, 1, ((uint64_t)d + 1) * sizeof(float), &centre_data);
-    if (status == LEANN_OK)
-        status = leann_reader_need(ctx, r, "pq.codebook", LEANN_F16, (uint64_t)m * k, width * sizeof(uint16_t), &half_data);
+    const leann_section *section = leann_reader_find(r, "pq.codebook");
+    const leann_dtype kept = section && section->type == LEANN_F16 ? LEANN_F16 : LEANN_I8;
+    const uint32_t m = leann_pq_sub_vectors(d, params), units = units_of(kept, m);
+    const uint64_t stride = d / m * leann_dtype_bytes(kept);
+    const void *centre = NULL, *file = NULL;
+    leann_status status = leann_reader_need(ctx, r, "pq.centre", LEANN_F32, 1, ((uint64_t)d + units) * sizeof(float), &centre);
+    if (status == LEANN_OK) status = leann_reader_need(ctx, r, "pq.codebook", kept, (uint64_t)m * params->codebook_size, stride, &file);
     if (status == LEANN_OK) status = leann_pq_book_new(ctx, d, params, book);
     if (status != LEANN_OK) return status;
-    const float *centre = centre_data;
-    const uint16_t *half = half_data;
-    uint16_t column[256];
-    for (uint32_t j = 0; j <= d; j++)
-        if (!isfinite(centre[j])) {
-            status = leann_fail(ctx, LEANN_EFORMAT, "pq.centre: value %u is %g; it must be finite", j, (double)centre[j]);
-            goto done;
-        }
-    memcpy(book->centre, centre, d * sizeof *centre);
-    book->unit = centre[d];
-    for (uint32_t s = 0; s < m; s++) {
-        for (uint32_t t = 0; t < width; t++) {
-            for (uint32_t c = 0; c < k; c++) column[c] = half[((size_t)s * k + c) * width + t];
-            from_halves(book, s, t, column);
-            for (uint32_t c = 0; c < k; c++)
-                if (!isfinite(*(book->column + ((size_t)s * width + t) * book->pad + c))) {
-                    status = leann_fail(ctx, LEANN_EFORMAT, "pq.codebook: centroid %u of sub-space %u is not finite", c, s);
-                    goto done;
-                }
-        }
-        norms(book, s);
-    }
-done:
+    book->kept = kept;
+    status = take_centre(ctx, book, centre);
+    for (uint32_t s = 0; s < m && status == LEANN_OK; s++) status = take_centroids(ctx, book, s, file);
     if (status != LEANN_OK) leann_pq_book_free(book);
     return status;
 }
 
 void leann_pq_book_predict(uint32_t d, const leann_pq_params *params, leann_ledger *ledger)
 {
-    leann_ledger_add(ledger, LEANN_PART_CODEBOOKS, ((uint64_t)d + 1) * sizeof(float));
-    leann_ledger_add(ledger, LEANN_PART_CODEBOOKS, (uint64_t)d * params->codebook_size * sizeof(uint16_t));
+    const uint32_t m = leann_pq_sub_vectors(d, params);
+    const leann_dtype kept = kept_as(d / m, params->codebook_size);
+    leann_ledger_add(ledger, LEANN_PART_CODEBOOKS, ((uint64_t)d + units_of(kept, m)) * sizeof(float));
+    leann_ledger_add(ledger, LEANN_PART_CODEBOOKS, (uint64_t)d * params->codebook_size * leann_dtype_bytes(kept));
 }

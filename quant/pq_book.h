@@ -6,23 +6,40 @@
 
 #include "core/quantizer.h"
 
+#include <math.h>
+#include <stdlib.h>
+
 typedef struct { /* also the beginning of opq's parameters */
-    uint32_t sub_vectors, codebook_size, training_samples, iterations;
+    uint32_t sub_vectors, codebook_size, training_samples, iterations, dsub;
 } leann_pq_params;
 #define LEANN_PQ_PARAMS(S)                                                                                                                 \
-    LEANN_PARAM_INT(S, sub_vectors, 0, 65536, "0", "parts a row is cut into; must divide d; 0: the least divisor of d from d / 8 on"),     \
+    LEANN_PARAM_INT(S, sub_vectors, 0, 65536, "0", "parts a row is cut into; must divide d; 0: the least divisor of d from d / dsub on"),  \
         LEANN_PARAM_INT(S, codebook_size, 2, 256, "256", "centroids of a sub-space; up to 16: two sub-vectors a byte"),                    \
         LEANN_PARAM_INT(S, training_samples, 2, 4294967294.0, "25600", "rows trained on at most"),                                         \
-        LEANN_PARAM_INT(S, iterations, 1, 1000, "25", "k-means rounds of a sub-space")
+        LEANN_PARAM_INT(S, iterations, 1, 1000, "25", "k-means rounds of a sub-space"),                                                    \
+        LEANN_PARAM_LATE_INT(S, dsub, 0, 65536, "components of a part at most, where sub_vectors is 0; 0: 8")
 
 typedef struct {
     uint32_t d, m, k, width; /* width = d / m */
     uint32_t pad;            /* entries of a table: 16 (two codes a byte) or 256, so that no damaged code reads past it */
-    float unit;              /* a power of two: a centroid's component is unit times a float16 */
+    leann_dtype kept;        /* I8 or F16: what a file keeps a centroid's component as, in units of its sub-space */
+    float *unit;             /* (m); of F16 one power of two for all */
     float *centre;           /* (d) what is taken from a row before it is coded */
     float *column;           /* (m, width, pad), zero from k on */
     float *norm;             /* (m, pad): |c|², infinite from k on */
 } leann_pq_book;
+
+/* A number of [-127², 127²] as a byte, and what that stands for: v |v|. Of many small numbers and few large ones, which rotations and
+ * centroids often are, the small ones are kept finer than by even steps, and normal ones no worse. */
+static inline int8_t leann_pq_to_byte(float x)
+{
+    return (int8_t)lrintf(copysignf(sqrtf(fabsf(x)), x));
+}
+static inline float leann_pq_from_byte(int8_t v)
+{
+    return (float)(v * abs(v));
+}
+enum { LEANN_PQ_BYTE_MOST = 127 * 127 };
 
 /* who: the plug-in's word, for errors. params as above, sub_vectors resolved by leann_pq_sub_vectors. */
 leann_status leann_pq_check(leann_ctx *ctx, const char *who, uint32_t d, const leann_pq_params *params);
@@ -43,7 +60,7 @@ leann_status leann_pq_book_centre(leann_ctx *ctx, leann_pq_book *book, leann_row
  *   source  Jégou, Douze & Schmid 2011, §2.2; the start Arthur & Vassilvitskii 2007 */
 leann_status leann_pq_book_train(leann_ctx *ctx, leann_pq_book *book, const float *x, uint32_t n, bool start, uint32_t rounds,
                                  float *decoded);
-/* Rounds all centroids to float16 times book->unit: what a file keeps. After this no bit changes any more. */
+/* Rounds all centroids to what a file keeps. After this no bit changes any more. */
 void leann_pq_book_round(leann_pq_book *book);
 
 /* Rows less the centre, turned by rotation (d, d) where that is not NULL, -> codes.

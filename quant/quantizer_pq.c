@@ -126,7 +126,7 @@ static uint32_t pq_training_rows(uint64_t n, uint32_t d, const void *params)
 
 const leann_quantizer_type leann_quantizer_pq = {
     .common = {.name = "pq",
-               .revision = 2,
+               .revision = 3,
                .about = "product quantisation: the nearest of k centroids in each of m sub-spaces",
                .source = "Jégou, Douze & Schmid 2011 (PAMI), sections 2 and 3",
                .params = pq_table,

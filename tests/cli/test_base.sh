@@ -43,7 +43,6 @@ expect 2 "--seed needs an argument" plugins --seed
 expect 2 "0 of at least 1 words given: FILE" inspect
 expect 1 "/nonexistent" inspect /nonexistent
 expect 1 "LEANNIDX" inspect "$0"
-expect 2 "--config is missing" build a b
 expect 1 "c.yml" build a b --config /nonexistent/c.yml
 expect 1 "--config:2:1:" build a b --config '{method: ['
 expect 0 '"kind": "graph"' plugins graph --json

@@ -105,6 +105,23 @@ grep -qE "^hybrid +[01]\.[0-9]{3} \[" out || say "no hybrid: $(cat out)"
 expect 0 '"compared_with": "./j.hdf5"' "$leann" bench retrieval ./j.hdf5 ./k.hdf5 --all --json
 expect 1 "does not say what is relevant to its queries" "$leann" bench retrieval ./x.hdf5
 expect 1 "which is none of the files of the set" "$leann" dataset text in/prose.txt --model tiny --output n.hdf5 --queries judged.jsonl
+# ---- the index itself says where each answer lies
+expect 0 "references.starts" "$leann" inspect x.leann
+grep -qE '^  passages +2009 in 10 files, [0-9.]+ bytes each$' out || say "inspect says nothing of passages: $(cat out)"
+identity=$("$leann" model info --model tiny | sed -n 's/^f32 .* //p')
+grep -qF "encoder_identity \"$identity\"" out && [ ${#identity} = 64 ] || say "inspect does not name the encoder $identity: $(cat out)"
+grep -qE '^  references.paths +ids ' out || say "references are not counted as ids: $(cat out)"
+grep -qE '^  revisions .*"references": 1' out || say "no revision of references: $(cat out)"
+expect 0 "recall@" "$leann" search x.leann ./x.hdf5 --query '{rerank: 20}' --answers --k 3 --queries 1
+grep -cE '^ +[0-9]+  in/(prose.txt|code/[0-9].c|.gitignore):[0-9]+-[0-9]+$' out | grep -qx 3 || say "not three passages: $(cat out)"
+place=$(sed -nE 's/^ +[0-9]+  (in.prose.txt:[0-9]+)-.*/\1/p' out | head -1)
+[ -n "$(sed -n "${place#*:}p" "${place%%:*}")" ] || say "there is nothing at $place"
+expect 0 '"first_line": ' "$leann" search x.leann ./x.hdf5 --answers --k 3 --queries 1 --json
+grep -c '"path": "in/' out | grep -qx 3 || say "not three paths: $(cat out)"
+expect 0 "in/prose.txt:" "$leann" search x.leann ./x.hdf5 --query '{rerank: 20}' --explain 0
+expect 0 '"references": {' "$leann" inspect x.leann --json
+expect 0 "recall@" "$leann" search plain.leann ./plain.hdf5 --answers --queries 1
+grep -q '^ .* in/' out && say "passages where there are none"
 # A set that refers to its files.
 expect 0 "3 queries" make_set --output r.hdf5 --queries queries.txt --no-text
 [ "$(stat -c %s r.hdf5)" -lt "$(stat -c %s x.hdf5)" ] || say "a set without text is not smaller"
@@ -113,6 +130,10 @@ expect 0 "20.0 recomputes" "$leann" search x.leann ./r.hdf5 --query '{rerank: 20
 sed -i 's/^\(.\)/\1z/' in/prose.txt
 expect 1 "in/prose.txt has changed since ./r.hdf5 was made of it" "$leann" search x.leann ./r.hdf5 --query '{rerank: 20, fetcher: passages}'
 expect 0 "20.0 recomputes" "$leann" search x.leann ./x.hdf5 --query '{rerank: 20, fetcher: passages}' --answers
+grep -qE '^ +[0-9]+  in/prose.txt, bytes [0-9]+ to [0-9]+: in/prose.txt has changed since the index was built$' out ||
+    say "no word of the changed file: $(cat out)"
+rm in/prose.txt
+expect 0 '"problem": "cannot open in/prose.txt' "$leann" search x.leann ./x.hdf5 --answers --json
 
 # ---- large files: left out with a word, unless named
 mkdir large

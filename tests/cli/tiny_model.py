@@ -1,7 +1,8 @@
-"""A BERT with random weights, as Hugging Face keeps one: tiny_model.py FOLDER [--layers N] [--inner N] [--positions N] [--longest N] [--words WORD…]
+"""A BERT with random weights, as Hugging Face keeps one: tiny_model.py FOLDER [--hidden N] [--layers N] [--inner N] [--positions N] [--longest N]
+[--words WORD…]
 
-64 dimensions, two heads, the mean of the tokens as a unit vector. WORDs follow [PAD] to [MASK] in its vocabulary; without any, letters and
-digits do, at a word's beginning and inside. The same arguments give the same bytes.
+64 dimensions and two heads, or a head for every 32; the mean of the tokens as a unit vector. WORDs follow [PAD] to [MASK] in its vocabulary;
+without any, letters and digits do, at a word's beginning and inside. The same arguments give the same bytes.
 SPDX-License-Identifier: MIT
 """
 import argparse
@@ -12,13 +13,13 @@ import random
 import string
 import struct
 
-HIDDEN = 64
 parser = argparse.ArgumentParser()
 parser.add_argument("folder", type=pathlib.Path)
-for name, default in ("layers", 1), ("inner", 64), ("positions", 64), ("longest", 0):
+for name, default in ("hidden", 64), ("layers", 1), ("inner", 64), ("positions", 64), ("longest", 0):
     parser.add_argument("--" + name, type=int, default=default)
 parser.add_argument("--words", nargs="*")
 args = parser.parse_args()
+HIDDEN = args.hidden
 words = args.words or [mark + letter for letter in string.ascii_lowercase + string.digits for mark in ("", "##")]
 vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
 header, data = {}, bytearray()
@@ -48,7 +49,7 @@ for i in range(args.layers):
         pair(f"encoder.layer.{i}.{name}", *shape)
 head = json.dumps(header).encode()
 config = {"architectures": ["BertModel"], "model_type": "bert", "hidden_act": "gelu", "vocab_size": len(vocabulary), "hidden_size": HIDDEN,
-          "num_hidden_layers": args.layers, "num_attention_heads": 2, "intermediate_size": args.inner,
+          "num_hidden_layers": args.layers, "num_attention_heads": HIDDEN // 32, "intermediate_size": args.inner,
           "max_position_embeddings": args.positions, "type_vocab_size": 2, "layer_norm_eps": 1e-12}
 modules = [{"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
            for i, (path, kind) in enumerate((("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")))]

@@ -55,7 +55,10 @@ static void list_configs(void)
     for (size_t g = 0; g < leann_plugin_count(LEANN_GRAPH); g++)
         add_config("{method: graph, build: {graph: %s}}", leann_plugin_at(LEANN_GRAPH, g)->name);
     add_config("{method: diskann, build: {graph: hnsw, vectors: f32}}");
+    add_config("{method: graph, build: {graph: hnsw, link_bits: 250}}");
+    add_config("{method: graph, build: {graph: vamana, link_bits: 350, order: bisected}}");
     add_config("{method: leann-paper, build: {graph: vamana, links: 32, quantizer: sq}}");
+    add_config("{method: leann-paper, build: {link_bits: 120, order: bisected, quantizer: sq}}");
     add_config("{method: ivf-recompute, build: {stored: 0.3}}");
     for (size_t q = 0; q < leann_plugin_count(LEANN_QUANTIZER); q++) {
         const char *quantizer = quantizer_text(leann_plugin_at(LEANN_QUANTIZER, q)->name);

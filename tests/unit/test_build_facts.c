@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/graph.h"
 #include "core/product.h"
 #include "eval/build_facts.h"
 
@@ -57,6 +58,30 @@ static void test_balance(void **state)
     is_near(get(facts, "balance"), 16.0 / (2 * 10), 1e-12);
     is_near(get(facts, "gini"), 0.25, 1e-12);
     leann_value_free(facts);
+}
+
+static void is_list(const leann_value *facts, const char *name, const char *should)
+{
+    char *is = leann_value_json(leann_value_get(facts, name), true, 0);
+    assert_string_equal(is, should);
+    leann_free(is);
+}
+
+static void test_degrees(void **state)
+{
+    (void)state;
+    static const uint32_t links[5][3] = {{2, 1, 2}, {1, 0}, {1, 0}, {2, 0, 1}, {0}}; /* in and out: 5, 3, 2, 2, 0 */
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    leann_graph *graph = NULL;
+    leann_value *facts = leann_value_new_map();
+    assert_int_equal(leann_graph_new(ctx, 5, 2, 0, NULL, &graph), LEANN_OK);
+    memcpy(graph->links, links, sizeof links);
+    assert_int_equal(leann_facts_degrees(ctx, facts, graph), LEANN_OK);
+    is_list(facts, "out_degrees", "[1,2,2]");
+    is_list(facts, "hub_links", "[5,5,5,5,5,5,3,0]");
+    leann_value_free(facts);
+    leann_graph_free(graph);
+    leann_ctx_free(ctx);
 }
 
 /* ---- a real index ------------------------------------------------------------------------------------------------------------ */
@@ -169,7 +194,7 @@ static void test_exact(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_coverage), cmocka_unit_test(test_balance), cmocka_unit_test(test_index),
-                                       cmocka_unit_test(test_exact)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_coverage), cmocka_unit_test(test_balance), cmocka_unit_test(test_degrees),
+                                       cmocka_unit_test(test_index), cmocka_unit_test(test_exact)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

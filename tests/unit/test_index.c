@@ -55,6 +55,38 @@ static void fails(leann_ctx *ctx, leann_status got, leann_status wanted, const c
     assert_int_equal(got, wanted);
 }
 
+/* A level of complexity is a shorthand for build parameters; what is given beside it stands. */
+static void test_complexity(void **state)
+{
+    (void)state;
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    static const struct {
+        const char *text, *quantizer, *method;
+        int64_t dsub, sub_vectors;
+    } cases[] = {{"{complexity: low}", "opq", "frugal", 24, 0},
+                 {"{complexity: medium}", "opq", "frugal", 16, 0},
+                 {"{method: frugal, complexity: high}", "opq", "frugal", 8, 0},
+                 {"{complexity: low, build: {trials: 7, quantizer: {opq: {sub_vectors: 4}}}}", "opq", "frugal", 0, 4}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        leann_value *config, *canonical;
+        assert_int_equal(leann_config_parse(ctx, "c", cases[i].text, strlen(cases[i].text), &config), LEANN_OK);
+        assert_int_equal(leann_method_config(ctx, config, &canonical), LEANN_OK);
+        const leann_value *build = leann_value_get(canonical, "build");
+        const leann_value *codes = leann_value_get(leann_value_get(build, "quantizer"), cases[i].quantizer);
+        assert_string_equal(leann_value_text(leann_value_get(canonical, "method"), ""), cases[i].method);
+        assert_int_equal(leann_value_int(leann_value_get(codes, "dsub"), 0), cases[i].dsub);
+        assert_int_equal(leann_value_int(leann_value_get(codes, "sub_vectors"), -1), cases[i].sub_vectors);
+        assert_int_equal(leann_value_int(leann_value_get(build, "trials"), 0), i == 3 ? 7 : 256);
+        leann_value_free(config);
+        leann_value_free(canonical);
+    }
+    leann_index *index;
+    fails(ctx, leann_index_build(ctx, f32(LEANN_L2), "{complexity: huge}", &index), LEANN_EINVAL, "one of low, medium, high");
+    fails(ctx, leann_index_build(ctx, f32(LEANN_L2), "{complexity: 3}", &index), LEANN_EINVAL, "one of low, medium, high");
+    fails(ctx, leann_index_build(ctx, f32(LEANN_L2), "{method: flat, complexity: low}", &index), LEANN_EINVAL, "no levels of complexity");
+    leann_ctx_free(ctx);
+}
+
 static void test_configurations(void **state)
 {
     (void)state;
@@ -364,7 +396,8 @@ static void test_rows_are_named(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_configurations), cmocka_unit_test(test_rows),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_complexity),
+        cmocka_unit_test(test_configurations), cmocka_unit_test(test_rows),
                                        cmocka_unit_test(test_distances),      cmocka_unit_test(test_searches),
                                        cmocka_unit_test(test_prediction),     cmocka_unit_test(test_manifests),
                                        cmocka_unit_test(test_rows_are_named)};

@@ -4,6 +4,7 @@
 #include "core/product.h"
 #include "core/quantizer.h"
 #include "core/sieve.h"
+#include "core/simd/kernels.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -489,6 +490,8 @@ static void test_damaged(void **state)
                     memset(copy + section->bytes - leann_dtype_bytes(section->type), 0xff, leann_dtype_bytes(section->type));
                 if (mine && harm % 3 == 1) memset(copy, 0x7c, leann_dtype_bytes(section->type)); /* f16: NaN; f32: 5e36 */
                 if (mine && harm % 3 == 1 && section->type == LEANN_F32) memset(copy, 0xff, 4);
+                if (mine && harm % 3 < 2 && section->type == LEANN_I8)
+                    copy[harm % 3 ? 0 : section->bytes - 1] = 0x80; /* no file has -128 */
                 uint64_t cut = mine && harm % 3 == 2;
                 uint64_t each = section->stride - cut * leann_dtype_bytes(section->type);
                 if (each)
@@ -512,6 +515,68 @@ static void test_damaged(void **state)
         drop(&t);
         leann_ctx_free(ctx);
     }
+}
+
+static leann_status open_opq(leann_ctx *ctx, leann_dtype kept, const void *rotation, const void *codebook, leann_quantizer **out)
+{
+    enum { d = 8, m = 2, k = 2 };
+    static const float centre[d + m] = {1, 2, 3, 4, 5, 6, 7, 8, 0.5F, 0.25F};
+    const size_t bytes = leann_dtype_bytes(kept);
+    char path[128];
+    leann_choice choice = choose(ctx, "{opq: {sub_vectors: 2, codebook_size: 2}}");
+    leann_writer *w = NULL;
+    leann_reader *r = NULL;
+    snprintf(path, sizeof path, "%s/opq", folder);
+    assert_int_equal(leann_writer_new(ctx, path, &w), LEANN_OK);
+    assert_int_equal(leann_writer_add(w, "opq.rotation", LEANN_PART_CODEBOOKS, kept, d, d * bytes, rotation), LEANN_OK);
+    assert_int_equal(leann_writer_add(w, "pq.centre", LEANN_PART_CODEBOOKS, LEANN_F32, 1, (kept == LEANN_I8 ? d + m : d + 1) * 4, centre),
+                     LEANN_OK);
+    assert_int_equal(leann_writer_add(w, "pq.codebook", LEANN_PART_CODEBOOKS, kept, m * k, d / m * bytes, codebook), LEANN_OK);
+    assert_int_equal(leann_writer_commit(w), LEANN_OK);
+    leann_writer_free(w);
+    assert_int_equal(leann_reader_open(ctx, path, &r), LEANN_OK);
+    leann_status status = ((const leann_quantizer_type *)(const void *)choice.plugin)->open(ctx, r, d, choice.params, out);
+    leann_reader_free(r);
+    leann_choice_free(choice);
+    unlink(path);
+    return status;
+}
+
+/* Files of revision 2 have halves, and open as they did; in those of bytes a row of the rotation has any length, and no two may be alike. */
+static void test_opq_files(void **state)
+{
+    (void)state;
+    int8_t rotation[64] = {0}, codebook[16];
+    uint16_t half[64], half_book[16];
+    float wide[64], y[8];
+    for (int i = 0; i < 64; i++) rotation[i] = i % 9 == 0 ? (int8_t)(i % 2 ? 127 : -1 - i) : 0; /* a turn of every axis or none */
+    for (int i = 0; i < 64; i++) wide[i] = i % 9 == 0 ? (i % 2 ? 1 : -1) : 0;
+    leann_kernels_get()->f16_from_f32(wide, half, 64);
+    for (int i = 0; i < 16; i++) codebook[i] = (int8_t)(i * i / 2 - 50);
+    for (int i = 0; i < 16; i++) wide[i] = (float)(codebook[i] * abs(codebook[i])); /* what a byte stands for */
+    leann_kernels_get()->f16_from_f32(wide, half_book, 16);
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    for (int older = 0; older < 2; older++) {
+        leann_quantizer *opened = NULL;
+        const uint8_t code = 0x10; /* centroid 0, then 1 */
+        if (open_opq(ctx, older ? LEANN_F16 : LEANN_I8, older ? (void *)half : rotation, older ? (void *)half_book : codebook, &opened))
+            fail_msg("%s", leann_ctx_error(ctx));
+        opened->type->decode(opened, ctx, &code, 1, 1, y);
+        for (int j = 0; j < 8; j++) {
+            float component = (j < 4 ? 0.5F : older ? 0.5F : 0.25F) * wide[j < 4 ? j : 8 + j];
+            assert_true(y[j] == (float)(j + 1) + (j % 2 ? component : -component));
+        }
+        leann_quantizer_free(opened);
+    }
+    leann_quantizer *none = NULL;
+    memcpy(rotation + 8, rotation, 8);
+    assert_int_equal(open_opq(ctx, LEANN_I8, rotation, codebook, &none), LEANN_EFORMAT);
+    assert_non_null(strstr(leann_ctx_error(ctx), "orthonormal"));
+    leann_ctx_clear(ctx);
+    memset(rotation + 8, 0, 8);
+    assert_int_equal(open_opq(ctx, LEANN_I8, rotation, codebook, &none), LEANN_EFORMAT);
+    assert_null(none);
+    leann_ctx_free(ctx);
 }
 
 /* ---- odd data ---------------------------------------------------------------------------------------------------------------- */
@@ -580,16 +645,19 @@ static void test_bytes(void **state)
     leann_ctx_free(ctx);
 }
 
-/* As many centroids as rows: nothing is lost but what 16 bits lose. */
+/* As many centroids as rows: nothing is lost but what 8 bits lose, or 16 where sub-spaces are narrow. */
 static void test_enough_centroids(void **state)
 {
     (void)state;
     static float x[200 * D];
     leann_ctx *ctx = leann_ctx_new(3, 1);
     leann_rows rows = data(x, 200, D);
-    trained t = build(ctx, "{pq: {sub_vectors: 4, codebook_size: 200}}", rows);
-    assert_true(relative_error(ctx, &t, rows) < 1e-5);
-    drop(&t);
+    trained wide = build(ctx, "{pq: {sub_vectors: 4, codebook_size: 200}}", rows);
+    trained narrow = build(ctx, "{pq: {sub_vectors: 8, codebook_size: 200}}", rows);
+    assert_true(relative_error(ctx, &wide, rows) < 1e-4);
+    assert_true(relative_error(ctx, &narrow, rows) < 1e-6);
+    drop(&wide);
+    drop(&narrow);
     leann_ctx_free(ctx);
 }
 
@@ -629,7 +697,8 @@ static void test_refused(void **state)
         uint32_t n, d;
         const char *sentence;
     } cases[] = {
-        {"{pq: {sub_vectors: 100}}", 60000, 784, "pq: sub_vectors 100 does not divide d = 784; these do: 1, 2, 4, 7, 8, 14, 16, 28, 49, 56, 98, 112, 196, 392, 784"},
+        {"{pq: {sub_vectors: 100}}", 60000, 784,
+         "pq: sub_vectors 100 does not divide d = 784; these do: 1, 2, 4, 7, 8, 14, 16, 28, 49, 56, 98, 112, 196, 392, 784"},
         {"{opq: {sub_vectors: 9}}", 60000, 8, "opq: sub_vectors 9 does not divide d = 8; these do: 1, 2, 4, 8"},
         {"pq", 100, 784, "pq: codebook_size 256 needs at least 256 training rows; there are 100"},
         {"{opq: {training_samples: 200}}", 1000, 784,
@@ -711,7 +780,7 @@ int main(void)
         cmocka_unit_test(test_file),       cmocka_unit_test(test_threads),       cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_odd),        cmocka_unit_test(test_bytes),         cmocka_unit_test(test_enough_centroids),
         cmocka_unit_test(test_refused),    cmocka_unit_test(test_rotation_pays), cmocka_unit_test(test_default_sub_vectors),
-        cmocka_unit_test(test_wild_codes), cmocka_unit_test(test_sift),
+        cmocka_unit_test(test_wild_codes), cmocka_unit_test(test_sift),          cmocka_unit_test(test_opq_files),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -277,6 +277,32 @@ static void test_identity(void **state)
     leann_ctx_free(ctx);
 }
 
+/* An index over passages holds references to them: its bytes are predicted with them, and its results are others than those from before
+ * there were any; those over other data keep their names. */
+static void test_passages(void **state)
+{
+    (void)state;
+    leann_ctx *ctx = leann_ctx_new(1, 1);
+    leann_sweep *sweep = NULL;
+    leann_dataset_info info[2] = {data_of(10000, 32), data_of(10000, 32)};
+    leann_ledger alone;
+    info[1].references = (leann_references_shape){.n = 10000, .files = 500, .end = 5750000, .gap_bits = 2, .path_bytes = 9000};
+    assert_int_equal(parse(ctx, "{data: [x, z], k: 3, cells: [{method: flat}]}", &sweep), LEANN_OK);
+    assert_int_equal(leann_sweep_expand(ctx, sweep, info), LEANN_OK);
+    for (uint32_t data = 0; data < 2; data++) assert_int_equal(leann_sweep_identify(ctx, sweep, data, "00ff"), LEANN_OK);
+    const leann_cell *plain = &sweep->cell[sweep->cell[1].data == 0], *text = &sweep->cell[sweep->cell[1].data == 1];
+    leann_ledger_begin(&alone);
+    leann_references_predict(&info[1].references, &alone);
+    assert_true(text->predicted_bytes >= plain->predicted_bytes + alone.bytes[LEANN_PART_IDS]);
+    assert_true(text->predicted_bytes < plain->predicted_bytes + alone.bytes[LEANN_PART_IDS] + 2000);
+    assert_null(strstr(plain->identity, "references"));
+    assert_non_null(strstr(text->identity, "\"references\":1"));
+    assert_null(strstr(plain->point[0].identity, "references"));
+    assert_non_null(strstr(text->point[0].identity, "\"references\":1"));
+    leann_sweep_free(sweep);
+    leann_ctx_free(ctx);
+}
+
 static uint32_t strata[3];
 static leann_status labels(const leann_dataset *self, leann_ctx *ctx, const char *name, const uint32_t **label, uint32_t *count)
 {
@@ -320,6 +346,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refusals), cmocka_unit_test(test_too_many),     cmocka_unit_test(test_axes),     cmocka_unit_test(test_grid),
         cmocka_unit_test(test_left_out), cmocka_unit_test(test_refused_cell), cmocka_unit_test(test_requires), cmocka_unit_test(test_only),
-        cmocka_unit_test(test_identity), cmocka_unit_test(test_labels)};
+        cmocka_unit_test(test_identity), cmocka_unit_test(test_passages),     cmocka_unit_test(test_labels)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
