@@ -184,7 +184,9 @@ typedef enum { LEANN_PASSAGE, LEANN_QUERY } leann_role; /* models may put a pref
 leann_status leann_encoder_new(leann_ctx *ctx, const char *config, leann_encoder **out);
 void leann_encoder_free(leann_encoder *encoder); /* NULL: nothing */
 uint32_t leann_encoder_dimension(const leann_encoder *encoder);
-/* sha256 of all that its vectors depend on, 64 hex digits; borrowed. Vectors of different identities are not to be mixed. */
+/* sha256 of all that its vectors depend on but the CPU, 64 hex digits; borrowed. Vectors of different identities are not to be mixed. Of one
+ * identity, a CPU gives the same bits always, and CPUs with other instructions nearly the same vectors: between AVX2 and AVX-512 f32 agrees to
+ * six digits, bf16 to a cosine of 0.99999 and int8 of 0.9995 on average (0.997 at least, of 29 texts). */
 const char *leann_encoder_identity(const leann_encoder *encoder);
 
 /* The vectors of n texts.

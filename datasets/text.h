@@ -40,7 +40,7 @@ typedef enum {
     LEANN_LEFT_LARGE,
     LEANN_LEFT_LINK,    /* symbolic links are not followed */
     LEANN_LEFT_SPECIAL, /* devices, pipes, sockets */
-    LEANN_LEFT_DEEP,    /* folders below 200 others */
+    LEANN_LEFT_DEEP,    /* folders below 200 others, and files whose path is too long to be opened */
     LEANN_LEFT_UNREADABLE,
     LEANN_LEFT_REASONS
 } leann_left;

@@ -26,8 +26,11 @@ enum {
     AHEAD = 3 * LEANN_CHUNK_BYTES, /* what a decision may look at: the chunk, a line more, and the two after it */
     INDENT_KEPT = 256,             /* of the first line; more of it is left out */
     BATCH = 16,                    /* lines or words counted in one call */
-    STYLES = 12,                   /* of headings in rst */
-    HEADING = 5,                   /* rank of a heading of the sixth level */
+    STRETCH = 256,                 /* bytes of a part of a long line, at least */
+    STRETCH_MAX = 2048,            /* and at most */
+    STRETCHES = LEANN_CHUNK_BYTES / STRETCH,
+    STYLES = 12, /* of headings in rst */
+    HEADING = 5, /* rank of a heading of the sixth level */
     TAB = 8
 };
 
@@ -37,6 +40,12 @@ typedef struct {
     uint32_t tokens;
     bool open, blank, counted;
 } line;
+
+/* A part of a long line or word. */
+typedef struct {
+    uint64_t at, end;
+    uint32_t tokens;
+} stretch;
 
 /* What the ranks depend on of the text before: a fence of Markdown that is open, the styles of headings seen in rst. */
 typedef struct {
@@ -62,6 +71,8 @@ struct leann_chunker {
     bool mid_line; /* at lies inside it */
     line *line;    /* ahead, the first one at the chunk's begin */
     uint32_t lines;
+    stretch stretch[STRETCHES]; /* of what was counted last, one after another */
+    uint32_t stretches;
     outline outline; /* up to at */
 };
 
@@ -102,7 +113,7 @@ void leann_chunker_begin(leann_chunker *self, leann_text_shape shape, leann_text
     self->have = 0;
     self->ended = self->mid_line = false;
     self->row = 1;
-    self->lines = 0;
+    self->lines = self->stretches = 0;
     self->outline = (outline){0};
 }
 
@@ -200,7 +211,11 @@ static void fill_lines(leann_chunker *c, uint64_t begin, uint32_t n)
 {
     uint32_t gone = 0;
     while (gone < c->lines && c->line[gone].at < begin) gone++;
-    if (gone < c->lines && c->line[gone].at > begin) gone = c->lines; /* the first one was cut: read anew */
+    line *cut = gone ? c->line + gone - 1 : NULL;
+    if (cut && !cut->open && cut->at + cut->bytes > begin) { /* its rest is to be counted anew; those behind it stay as they are */
+        *cut = (line){.at = begin, .bytes = (uint32_t)(cut->at + cut->bytes - begin)};
+        gone--;
+    }
     if (gone) memmove(c->line, c->line + gone, (c->lines - gone) * sizeof *c->line);
     c->lines -= gone;
     if (c->lines == 0) c->line[0].at = begin;
@@ -210,13 +225,82 @@ static void fill_lines(leann_chunker *c, uint64_t begin, uint32_t n)
     }
 }
 
-/* Tokens of the lines from i on, a batch of them. */
+/* The last n' <= n before which no character is torn; n where there is no UTF-8. */
+static size_t to_boundary(const char *text, size_t n)
+{
+    for (size_t back = 0; back < 4 && back <= n; back++)
+        if (((unsigned char)text[n - back] & 0xc0) != 0x80) return n - back;
+    return n;
+}
+
+/* Where tokens begin anew for tokenizers of BERT's family: ASCII's punctuation, ideographs (U+4E00 to U+9FFF); and at white space. */
+static bool is_seam(const char *text)
+{
+    unsigned char first = (unsigned char)*text, second = (unsigned char)text[1];
+    return (first >= 0xe5 && first <= 0xe9) || (first == 0xe4 && second >= 0xb8) ||
+           one_of(" \t\n\r!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", *text);
+}
+
+/* Where a stretch that begins at `at` ends: at a seam, if there is one in reach. */
+static uint64_t stretch_end(const leann_chunker *c, uint64_t at, uint64_t end)
+{
+    const char *text = bytes_at(c, at);
+    size_t left = (size_t)(end - at), most = left < STRETCH_MAX ? left : STRETCH_MAX;
+    for (size_t i = STRETCH; i + 1 < most; i++)
+        if (is_seam(text + i)) return at + i;
+    return left <= STRETCH_MAX ? end : at + to_boundary(text, STRETCH_MAX);
+}
+
+/* The tokens of a long part of a text: those of its stretches, each counted once, though chunk after chunk asks for much the same bytes. Where
+ * the stretches end at seams it is what the encoder says of the whole, else near it. */
+static leann_status guess_tokens(leann_chunker *c, leann_text part, uint32_t *tokens)
+{
+    uint64_t at = c->window_at + (uint64_t)(part.bytes - c->window), end = at + part.n;
+    leann_text text[STRETCHES + 2];
+    uint32_t count[STRETCHES + 2], n = 0, gone = 0, known = 0;
+    while (gone < c->stretches && c->stretch[gone].at < at) gone++;
+    c->stretches -= gone;
+    memmove(c->stretch, c->stretch + gone, c->stretches * sizeof *c->stretch);
+    const uint32_t old = c->stretches;
+    while (known < old && c->stretch[known].end <= end) known++;
+    uint64_t first = known ? c->stretch[0].at : at, last = known ? c->stretch[known - 1].end : at;
+    for (uint64_t next; known == old && (next = stretch_end(c, last, end)) < end; last = next) {
+        c->stretch[c->stretches++] = (stretch){.at = last, .end = next};
+        text[n++] = (leann_text){bytes_at(c, last), (size_t)(next - last)};
+    }
+    if (at < first) text[n++] = (leann_text){bytes_at(c, at), (size_t)(first - at)};
+    if (last < end) text[n++] = (leann_text){bytes_at(c, last), (size_t)(end - last)};
+    leann_status status = n ? c->encoder->type->count(c->encoder, c->ctx, text, n, count) : LEANN_OK;
+    if (status != LEANN_OK) {
+        c->stretches = 0;
+        return status;
+    }
+    for (uint32_t i = old; i < c->stretches; i++) c->stretch[i].tokens = count[i - old];
+    *tokens = 0;
+    for (uint32_t i = 0; i < known; i++) *tokens += c->stretch[i].tokens;
+    for (uint32_t i = 0; i < n; i++) *tokens += count[i];
+    return LEANN_OK;
+}
+
+/* Tokens of a part of a line; only about, where they are far more than a chunk may have. */
+static leann_status count_part(leann_chunker *c, leann_text part, uint32_t *tokens)
+{
+    leann_status status = part.n > STRETCH_MAX ? guess_tokens(c, part, tokens) : LEANN_OK;
+    if (status != LEANN_OK || (part.n > STRETCH_MAX && *tokens / 2 > c->max_tokens)) return status;
+    return c->encoder->type->count(c->encoder, c->ctx, &part, 1, tokens);
+}
+
+/* Tokens of the lines from i on, a batch of them; of a long one alone. */
 static leann_status count_lines(leann_chunker *c, uint32_t i)
 {
     leann_text text[BATCH];
     uint32_t which[BATCH], tokens[BATCH], n = 0;
+    if (c->line[i].bytes > STRETCH_MAX) {
+        c->line[i].counted = true;
+        return count_part(c, text_of(c, c->line + i), &c->line[i].tokens);
+    }
     for (; i < c->lines && n < BATCH; i++) {
-        if (c->line[i].counted || c->line[i].open) continue;
+        if (c->line[i].counted || c->line[i].open || c->line[i].bytes > STRETCH_MAX) continue;
         which[n] = i;
         text[n++] = text_of(c, c->line + i);
     }
@@ -371,7 +455,9 @@ static void consider(const leann_chunker *c, choice *best, choice other)
 /* Whether a word goes on: to a form feed and past it, since tokenizers of BERT's family drop such marks and join what is around them. */
 static bool continues(const leann_chunker *c, uint64_t at, const line *l)
 {
-    return at < l->at + l->bytes && !one_of(" \t\n\r", *bytes_at(c, at));
+    if (at == l->at + l->bytes) return false;
+    char b = *bytes_at(c, at);
+    return b != ' ' && b != '\t' && b != '\n' && b != '\r';
 }
 
 static bool ends_sentence(const leann_chunker *c, uint64_t end)
@@ -379,7 +465,7 @@ static bool ends_sentence(const leann_chunker *c, uint64_t end)
     return one_of(".?!", *bytes_at(c, end - 1));
 }
 
-/* The next words of a line from *at on, at most BATCH of them, whole ones that end before `limit`. */
+/* The next words of a line from *at on, at most BATCH of them, whole ones that end before `limit`; a long one alone. */
 static uint32_t next_words(const leann_chunker *c, const line *l, uint64_t *at, uint64_t limit, leann_text word[BATCH])
 {
     uint64_t end = l->at + l->bytes;
@@ -388,9 +474,11 @@ static uint32_t next_words(const leann_chunker *c, const line *l, uint64_t *at, 
         uint64_t first = *at, last;
         while (first < end && is_blank(*bytes_at(c, first))) first++;
         for (last = first; continues(c, last, l);) last++;
-        if (last == first || last > limit || (last == end && l->open)) break;
+        bool is_long = last - first > STRETCH_MAX;
+        if (last == first || last > limit || (last == end && l->open) || (is_long && n > 0)) break;
         word[n++] = (leann_text){bytes_at(c, first), (size_t)(last - first)};
         *at = last;
+        if (is_long) break;
     }
     return n;
 }
@@ -405,7 +493,7 @@ static leann_status cut_line(leann_chunker *c, uint64_t begin, const line *l, ui
     bool sentence = false;
     *end = 0;
     for (uint32_t n; (n = next_words(c, l, &at, limit, word)) > 0;) {
-        leann_status status = c->encoder->type->count(c->encoder, c->ctx, word, n, tokens);
+        leann_status status = n == 1 ? count_part(c, *word, tokens) : c->encoder->type->count(c->encoder, c->ctx, word, n, tokens);
         if (status != LEANN_OK) return status;
         for (uint32_t i = 0; i < n; i++) {
             if (tokens[i] > c->max_tokens - total) return LEANN_OK;
@@ -421,14 +509,6 @@ static leann_status cut_line(leann_chunker *c, uint64_t begin, const line *l, ui
     return LEANN_OK;
 }
 
-/* The last n' <= n before which no character is torn; n where there is no UTF-8. */
-static size_t to_boundary(const char *text, size_t n)
-{
-    for (size_t back = 0; back < 4 && back <= n; back++)
-        if (((unsigned char)text[n - back] & 0xc0) != 0x80) return n - back;
-    return n;
-}
-
 static size_t first_character(leann_text part)
 {
     size_t n = 1;
@@ -436,22 +516,29 @@ static size_t first_character(leann_text part)
     return n;
 }
 
+/* Takes from a part of a word what is too much by its tokens; false: nothing is, or it is one character. */
+static bool shorten(leann_text *part, uint32_t tokens, uint32_t most)
+{
+    size_t less = tokens > most ? to_boundary(part->bytes, part->n * most / tokens) : part->n, one = first_character(*part);
+    if (less >= part->n || one >= part->n) return false;
+    part->n = less > 0 ? less : one;
+    return true;
+}
+
 /* Where a chunk that is a part of one word ends. */
 static leann_status cut_word(leann_chunker *c, const line *l, uint32_t *tokens, uint64_t *end)
 {
     uint64_t at = l->at, last;
+    leann_status status = LEANN_OK;
     while (is_blank(*bytes_at(c, at))) at++;
     for (last = at; continues(c, last, l);) last++;
     leann_text part = {bytes_at(c, at), (size_t)(last - at)};
     if (l->open && last == l->at + l->bytes) part.n = to_boundary(part.bytes, part.n);
-    for (;;) {
-        leann_status status = c->encoder->type->count(c->encoder, c->ctx, &part, 1, tokens);
+    if (part.n > STRETCH_MAX && (status = guess_tokens(c, part, tokens)) == LEANN_OK) shorten(&part, *tokens, c->max_tokens);
+    do {
+        if (status == LEANN_OK) status = c->encoder->type->count(c->encoder, c->ctx, &part, 1, tokens);
         if (status != LEANN_OK) return status;
-        size_t less = *tokens > c->max_tokens ? to_boundary(part.bytes, part.n * c->max_tokens / *tokens) : part.n,
-               one = first_character(part);
-        if (less >= part.n || one >= part.n) break;
-        part.n = less > 0 ? less : one;
-    }
+    } while (shorten(&part, *tokens, c->max_tokens));
     *end = at + part.n;
     return LEANN_OK;
 }

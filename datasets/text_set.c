@@ -133,18 +133,37 @@ static leann_status read_more(leann_ctx *ctx, void *arg, char *to, size_t room, 
     return LEANN_OK;
 }
 
-static leann_status cut_file(leann_text_set *s, leann_chunker *chunker, uint32_t file, uint64_t before)
+/* Whether a file is one that the walk came upon, not the user's own word. */
+static bool was_found(const leann_text_set *s, const char *path)
+{
+    for (size_t i = 0; i < s->options.input_count; i++)
+        if (strcmp(s->options.inputs[i], path) == 0) return false;
+    return true;
+}
+
+/* A file that cannot be opened after the walk: one that was found is left out. */
+static leann_status not_opened(leann_text_set *s, uint32_t i)
+{
+    leann_text_file *file = s->files.file + i;
+    const leann_walk_options *walk = &s->options.walk;
+    if ((errno != ENOENT && errno != EACCES && errno != ENAMETOOLONG) || !was_found(s, file->path))
+        return leann_fail_errno(s->ctx, "cannot open %s", file->path);
+    if (walk->left) walk->left(walk->arg, LEANN_LEFT_UNREADABLE, file->path, file->bytes);
+    s->plan.file_bytes -= file->bytes;
+    leann_free(file->path);
+    memmove(file, file + 1, (--s->files.n - i) * sizeof *file);
+    return LEANN_OK;
+}
+
+static leann_status cut_file(leann_text_set *s, leann_chunker *chunker, uint32_t file, int fd, uint64_t before)
 {
     leann_chunk chunk;
     leann_status status = LEANN_OK;
-    reading r = {.set = s, .path = s->files.file[file].path, .before = before};
-    r.fd = open(r.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (r.fd < 0) return leann_fail_errno(s->ctx, "cannot open %s", r.path);
+    reading r = {.set = s, .path = s->files.file[file].path, .fd = fd, .before = before};
     leann_chunker_begin(chunker, leann_language_at(leann_language_of(r.path))->shape, read_more, &r);
     do {
         if ((status = leann_chunker_next(chunker, &chunk)) == LEANN_OK && chunk.bytes) status = take_chunk(s, file, &chunk);
     } while (status == LEANN_OK && chunk.bytes);
-    close(r.fd);
     return status;
 }
 
@@ -156,9 +175,15 @@ static leann_status cut_files(leann_text_set *s)
     for (size_t i = 0; i < s->files.n; i++) s->plan.file_bytes += s->files.file[i].bytes;
     leann_status status = leann_chunker_new(s->ctx, s->encoder, s->options.chunk_tokens, &chunker);
     if (status == LEANN_OK) status = leann_draft_spool(s->ctx, &s->texts);
-    for (uint32_t i = 0; status == LEANN_OK && i < s->files.n; i++) {
-        status = cut_file(s, chunker, i, before);
-        before += s->files.file[i].bytes;
+    for (uint32_t i = 0; status == LEANN_OK && i < s->files.n;) {
+        int fd = open(s->files.file[i].path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (fd < 0) {
+            status = not_opened(s, i);
+            continue;
+        }
+        status = cut_file(s, chunker, i, fd, before);
+        close(fd);
+        before += s->files.file[i++].bytes;
     }
     leann_chunker_free(chunker);
     s->plan.files = s->files.n;

@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -111,6 +112,7 @@ static void leave(const walk *w, leann_left why, uint64_t bytes)
 static leann_status add_file(walk *w, uint64_t bytes)
 {
     leann_text_files *out = w->out;
+    if (w->path.n >= PATH_MAX) return leave(w, LEANN_LEFT_DEEP, bytes), LEANN_OK; /* nothing could open it by its path */
     if (out->n == out->room) {
         size_t room = 2 * out->room + 256;
         leann_text_file *file = leann_alloc(w->ctx, room, sizeof *file);

@@ -144,5 +144,13 @@ expect 0 "large/big.txt: left out, 70.0 MB is above --max-file-mb 64" "$leann" d
 grep -qF "1 files" out || say "not one file: $(cat out)"
 expect 0 "2 files (70.0 MB): 2 chunks" "$leann" dataset text large/big.txt large/small.txt --model tiny --output l.hdf5 --dry-run
 
+# ---- paths that nothing can open as a whole: left out with a word, and the rest is taken
+name=$(printf '%0200d' 0)
+mkdir long
+(cd long && for _ in $(seq 25); do echo word >f.txt; mkdir "$name" && cd -P "$name" || exit 1; done) || say "no long paths here"
+expect 0 "left out: 4 deep" "$leann" dataset text long --model tiny --output p.hdf5 --dry-run
+grep -qE '^21 files .*: 1 chunks' out || say "not the 21 files with paths below 4096 bytes: $(grep ' files ' out)"
+(cd long && rm -rf "$name")
+
 [ "$failures" = 0 ] && echo "leann dataset text: all well"
 exit "$((failures > 0))"

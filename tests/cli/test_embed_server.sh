@@ -206,9 +206,18 @@ for t in threads:
 assert counts["vectors"] > 10 and counts["closed"] == 4, counts
 print("answered", counts["vectors"])
 PYTHON
+embedded() { # requests for vectors that the first server has answered
+    local n
+    n=$(get "$first_http" /metrics | tr -d '\r' | sed -n 's/^leann_embed_requests_total{ask="embed"} //p')
+    echo "${n:-0}"
+}
+before=$(embedded)
 python3 load.py "$first" >load 2>&1 &
 load=$!
-sleep 2
+for _ in $(seq 600); do # a minute at most
+    [ "$(embedded)" -gt $((before + 200)) ] && break
+    sleep 0.1
+done
 pid=$first_pid
 stop TERM first
 wait $load || say "under load: $(cat load)"

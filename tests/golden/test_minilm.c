@@ -1,9 +1,11 @@
 /* test_minilm.c – the encoder minilm against token ids and float32 vectors that other programs gave 200 passages (scripts/reference/minilm),
- * in every precision; and that a passage has the same bits alone, in a batch and with two threads.
+ * in every precision; and that a passage has the same bits alone, in a batch and with two threads. The vectors of linux-doc-minilm, 4,002
+ * chunks of the Linux kernel's documentation by sentence-transformers, are a second reference where that folder is present.
  *
  * The model is all-MiniLM-L6-v2 from the cache, where `leann model fetch` puts it. Where it is missing the tests say so and are skipped.
  *
  * SPDX-License-Identifier: MIT */
+#include "datasets/bytes.h"
 #include "encoders/minilm.h"
 
 #include <math.h>
@@ -14,7 +16,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { N = 200, D = 384, MAX = 256, LINE = 1 << 16, NPY_HEAD = 128 };
+enum { N = 200, D = 384, MAX = 256, LINE = 1 << 16, NPY_HEAD = 128, DOCS = 4002, DOCS_USED = 40 };
 
 static char text[N][LINE / 8];
 static leann_text texts[N];
@@ -108,26 +110,33 @@ static double cosine(const float *a, const float *b)
     return ab / sqrt(aa * bb);
 }
 
+static const struct {
+    const char *precision;
+    double least, mean;
+} cases[] = {{"f32", 0.99999, 0.99999}, {"bf16", 0.9999, 0.9999}, {"int8", 0.98, 0.998}};
+
+/* Holds n vectors to the reference. */
+static void check_cosines(const char *of, size_t c, size_t n)
+{
+    double mean = 0, least = 2;
+    for (size_t i = 0; i < n; i++) {
+        const double cos = cosine(x[i], reference[i]);
+        mean += cos / (double)n;
+        least = cos < least ? cos : least;
+    }
+    printf("golden.minilm: %s, %s: cosine to the reference: mean %.7f, least %.7f\n", of, cases[c].precision, mean, least);
+    assert_true(mean >= cases[c].mean && least >= cases[c].least);
+}
+
 static void vectors(void **state)
 {
-    static const struct {
-        const char *precision;
-        double least, mean;
-    } cases[] = {{"f32", 0.99999, 0.99999}, {"bf16", 0.9999, 0.9999}, {"int8", 0.98, 0.998}};
     (void)state;
     if (missing) skip();
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-        double mean = 0, least = 2;
         leann_ctx *one = leann_ctx_new(1, 1), *two = leann_ctx_new(1, 2);
         leann_encoder *encoder = open_encoder(one, cases[c].precision);
         assert_int_equal(encoder->type->encode(encoder, two, LEANN_PASSAGE, texts, N, x[0]), LEANN_OK);
-        for (size_t i = 0; i < N; i++) {
-            const double cos = cosine(x[i], reference[i]);
-            mean += cos / N;
-            least = cos < least ? cos : least;
-        }
-        printf("golden.minilm: %s: cosine to the reference: mean %.7f, least %.7f\n", cases[c].precision, mean, least);
-        assert_true(mean >= cases[c].mean && least >= cases[c].least);
+        check_cosines("passages", c, N);
         for (size_t i = 0; i < N; i += 7) { /* alone, and with one thread */
             assert_int_equal(encoder->type->encode(encoder, one, LEANN_PASSAGE, &texts[i], 1, y[i]), LEANN_OK);
             if (memcmp(x[i], y[i], sizeof x[i]) != 0) fail_msg("%s: passage %zu alone has other bits", cases[c].precision, i);
@@ -138,8 +147,80 @@ static void vectors(void **state)
     }
 }
 
+/* A file of linux-doc-minilm, beside this source or among what it is tested with; NULL: it is absent. */
+static leann_bytes *open_docs(leann_ctx *ctx, const char *name)
+{
+    static const char *const folders[] = {"datasets", "../shared/datasets"};
+    leann_bytes *bytes = NULL;
+    for (size_t i = 0; !bytes && i < sizeof folders / sizeof *folders; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/linux-doc-minilm/%s", folders[i], name);
+        leann_status status = leann_bytes_open(ctx, path, &bytes);
+        if (status != LEANN_OK && status != LEANN_ENOTFOUND) fail_msg("%s", leann_ctx_error(ctx));
+        leann_ctx_clear(ctx);
+    }
+    return bytes;
+}
+
+/* Every hundredth chunk and its vector into text and reference; false: they are absent. */
+static bool read_docs(leann_ctx *ctx)
+{
+    leann_bytes *chunks = open_docs(ctx, "chunks.jsonl.gz"), *rows = chunks ? open_docs(ctx, "embeddings.npy") : NULL;
+    static char head[NPY_HEAD + 1];
+    static float row[D];
+    if (!chunks) return false;
+    assert_non_null(rows);
+    size_t size = (size_t)leann_bytes_size(chunks), used = 0;
+    char *lines = malloc(size + 1), *line = lines;
+    assert_non_null(lines);
+    assert_int_equal(leann_bytes_read(chunks, lines, size), LEANN_OK);
+    lines[size] = '\0';
+    assert_int_equal(leann_bytes_read(rows, head, NPY_HEAD), LEANN_OK);
+    assert_non_null(strstr(head + 10, "'<f4', 'fortran_order': False, 'shape': (4002, 384)"));
+    for (size_t i = 0; used < DOCS_USED; i++) {
+        char *end = strchr(line, '\n');
+        leann_value *v = NULL;
+        assert_non_null(end);
+        assert_int_equal(leann_bytes_read(rows, row, sizeof row), LEANN_OK);
+        if (i % (DOCS / DOCS_USED) == 0) {
+            assert_int_equal(leann_value_parse(ctx, "chunks.jsonl", line, (size_t)(end - line), &v), LEANN_OK);
+            const char *of = leann_value_text(leann_value_get(v, "text"), "");
+            assert_in_range(strlen(of), 1, sizeof text[used] - 1);
+            strcpy(text[used], of);
+            texts[used] = (leann_text){text[used], strlen(of)};
+            memcpy(reference[used++], row, sizeof row);
+            leann_value_free(v);
+        }
+        line = end + 1;
+    }
+    free(lines);
+    leann_bytes_free(rows);
+    leann_bytes_free(chunks);
+    return true;
+}
+
+/* The last test: it has the place of the passages. */
+static void docs(void **state)
+{
+    (void)state;
+    if (missing) skip();
+    leann_ctx *ctx = leann_ctx_new(1, 2);
+    if (!read_docs(ctx)) {
+        printf("golden.minilm: datasets/linux-doc-minilm is absent: its vectors were NOT checked\n");
+        leann_ctx_free(ctx);
+        return;
+    }
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        leann_encoder *encoder = open_encoder(ctx, cases[c].precision);
+        assert_int_equal(encoder->type->encode(encoder, ctx, LEANN_PASSAGE, texts, DOCS_USED, x[0]), LEANN_OK);
+        check_cosines("linux-doc-minilm", c, DOCS_USED);
+        leann_encoder_free(encoder);
+    }
+    leann_ctx_free(ctx);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(token_ids), cmocka_unit_test(vectors)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(token_ids), cmocka_unit_test(vectors), cmocka_unit_test(docs)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -232,9 +232,51 @@ static void languages(void **state)
     assert_null(leann_language_at(leann_language_count()));
 }
 
+static uint64_t asked; /* bytes that were counted */
+
+static leann_status asking_count(const leann_encoder *self, leann_ctx *ctx, const leann_text *texts, uint32_t n, uint32_t *tokens)
+{
+    for (uint32_t i = 0; i < n; i++) asked += texts[i].n;
+    return fake_count(self, ctx, texts, n, tokens);
+}
+
+/* However long lines and words are, no byte is counted over and over. */
+static void counted_little(void **state)
+{
+    (void)state;
+    enum { BYTES = 300000 };
+    static char text[BYTES];
+    static const struct {
+        const char *letters;
+        uint32_t line; /* bytes of one; 0: all is one */
+    } cases[] = {{"x", 0},   {"abcdefg+hijklmnop/", 0}, {"\xe4\xb8\xad", 0}, {"abcdefg+hijklmnop/", 15000}, {"some words. ", 15000},
+                 {"x", 9000}};
+    leann_encoder_type type = fake_type;
+    leann_encoder encoder = fake_encoder;
+    type.count = asking_count;
+    encoder.type = &type;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        leann_ctx *ctx = leann_ctx_new(1, 1);
+        leann_chunker *c = NULL;
+        leann_chunk chunk = {.bytes = 1};
+        source s = {text, sizeof text, 0, 0};
+        for (size_t at = 0; at < sizeof text; at++) {
+            text[at] = cases[i].letters[at % strlen(cases[i].letters)];
+            if (cases[i].line && at % cases[i].line == cases[i].line - 1) text[at] = '\n';
+        }
+        asked = 0;
+        assert_int_equal(leann_chunker_new(ctx, &encoder, 0, &c), LEANN_OK);
+        leann_chunker_begin(c, LEANN_PROSE, more, &s);
+        while (chunk.bytes) assert_int_equal(leann_chunker_next(c, &chunk), LEANN_OK);
+        if (asked > 25 * (uint64_t)BYTES) fail_msg("case %zu: %zu bytes counted for %d", i, (size_t)asked, BYTES);
+        leann_chunker_free(c);
+        leann_ctx_free(ctx);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(structure), cmocka_unit_test(long_lines), cmocka_unit_test(any_text),
-                                       cmocka_unit_test(failures), cmocka_unit_test(languages)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(structure), cmocka_unit_test(long_lines),     cmocka_unit_test(any_text),
+                                       cmocka_unit_test(failures),  cmocka_unit_test(counted_little), cmocka_unit_test(languages)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

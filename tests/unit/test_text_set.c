@@ -412,12 +412,54 @@ static void hostile(void **state)
     leann_dataset_free(data);
 }
 
+/* As if somebody removed files between the walk and the cutting: what was found is left out, what was named is missed. */
+static char left[64];
+static const char *gone[2];
+
+static void note_left(void *arg, leann_left why, const char *path, uint64_t bytes)
+{
+    (void)arg;
+    snprintf(left + strlen(left), sizeof left - strlen(left), "%s:%s:%d ", path, leann_left_word(why), (int)bytes);
+}
+
+static leann_status removing_count(const leann_encoder *self, leann_ctx *c, const leann_text *texts, uint32_t n, uint32_t *tokens)
+{
+    for (int i = 0; i < 2; i++)
+        if (gone[i]) unlink(gone[i]);
+    return fake_count(self, c, texts, n, tokens);
+}
+
+static void vanished(void **state)
+{
+    (void)state;
+    leann_text_set *set = NULL;
+    leann_text_options o = options_of("x.hdf5");
+    o.walk.left = note_left;
+    counted_type.count = removing_count;
+    gone[0] = "in/b.py";
+    left[0] = '\0';
+    assert_int_equal(leann_text_set_new(ctx, &counted, &o, &set), LEANN_OK);
+    assert_string_equal(left, "in/b.py:unreadable:22 ");
+    const leann_text_plan *plan = leann_text_set_plan(set);
+    assert_true(plan->files == 3 && plan->repeats == 0); /* what it repeated is a chunk now */
+    assert_int_equal(leann_text_set_embed(set), LEANN_OK);
+    assert_int_equal(leann_text_set_write(set), LEANN_OK);
+    leann_text_set_free(set);
+    static const char *const both[] = {"in/a.txt", "in/sub/d.c"};
+    o.inputs = both;
+    o.input_count = 2;
+    gone[1] = "in/sub/d.c";
+    fails(make(o), LEANN_ENOTFOUND, "cannot open in/sub/d.c");
+    gone[0] = gone[1] = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(whole, set_up, tear_down),   cmocka_unit_test_setup_teardown(split, set_up, tear_down),
         cmocka_unit_test_setup_teardown(judged, set_up, tear_down),  cmocka_unit_test_setup_teardown(resumed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(planned, set_up, tear_down), cmocka_unit_test_setup_teardown(referred, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(fetched, set_up, tear_down), cmocka_unit_test_setup_teardown(hostile, set_up, tear_down)};
+        cmocka_unit_test_setup_teardown(fetched, set_up, tear_down), cmocka_unit_test_setup_teardown(hostile, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(vanished, set_up, tear_down)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

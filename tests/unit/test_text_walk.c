@@ -1,6 +1,8 @@
 /* test_text_walk.c – which files of a folder are text to take: patterns of .gitignore, and the walk over a small tree.
  *
  * SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -234,6 +236,35 @@ static void tree(void **state)
     assert_int_equal(chdir(here), 0);
 }
 
+static void note_deep(void *arg, leann_left why, const char *path, uint64_t bytes)
+{
+    unsigned *deep = arg;
+    *deep += why == LEANN_LEFT_DEEP && strlen(path) >= PATH_MAX && bytes == 0;
+}
+
+/* Files whose paths nothing can open as a whole, only folder by folder. */
+static void long_paths(void **state)
+{
+    (void)state;
+    enum { NAME = 200, FOLDERS = PATH_MAX / NAME + 2 };
+    char here[512], name[NAME + 1];
+    unsigned deep = 0;
+    leann_text_files files;
+    leann_walk_options options = {.left = note_deep, .arg = &deep};
+    snprintf(name, sizeof name, "%0200d", 0);
+    assert_non_null(getcwd(here, sizeof here));
+    assert_int_equal(chdir(folder), 0);
+    for (int i = 0; i < FOLDERS; i++) {
+        assert_int_equal(close(open("file", O_CREAT | O_WRONLY | O_CLOEXEC, 0666)), 0);
+        assert_true(mkdir(name, 0777) == 0 && chdir(name) == 0);
+    }
+    assert_int_equal(chdir(here), 0);
+    assert_int_equal(leann_text_walk(ctx, (const char *const[]){folder}, 1, &options, &files), LEANN_OK);
+    assert_true(deep > 0 && files.n == FOLDERS - deep);
+    for (size_t i = 0; i < files.n; i++) assert_int_equal(access(files.file[i].path, R_OK), 0);
+    leann_text_files_free(&files);
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -274,8 +305,8 @@ static void refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(patterns), cmocka_unit_test(binary),
-                                       cmocka_unit_test_setup_teardown(tree, set_up, tear_down),
-                                       cmocka_unit_test_setup_teardown(refused, set_up, tear_down)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(patterns), cmocka_unit_test(binary), cmocka_unit_test_setup_teardown(tree, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(long_paths, set_up, tear_down), cmocka_unit_test_setup_teardown(refused, set_up, tear_down)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
