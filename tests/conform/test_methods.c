@@ -267,15 +267,7 @@ static void tiny_and_equal_rows(void **state)
 
 /* ---- a warm search allocates nothing ------------------------------------------------------------------------------------------------ */
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define OWN_MALLOC 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define OWN_MALLOC 1
-#endif
-#endif
-
-#ifdef OWN_MALLOC /* a sanitizer's: it cannot be counted */
+#ifdef LEANN_SANITIZED /* its malloc cannot be counted */
 static void warm_searches_allocate_nothing(void **state)
 {
     (void)state;
