@@ -117,11 +117,12 @@ static inline uint32_t leann_bits_at(const uint8_t *packed, uint64_t i, unsigned
     return (uint32_t)(word >> (bit & 7)) & (uint32_t)((bits < 32 ? (1ULL << bits) : (1ULL << 32)) - 1);
 }
 
-/* sha256 of text or data, as 64 hex digits and a NUL (nettle is behind this door). */
+/* sha256 of text or data, as 64 hex digits and a NUL, or as bytes (nettle is behind this door). */
 typedef struct leann_sha leann_sha;
 leann_sha *leann_sha_new(void); /* NULL when memory runs out */
 void leann_sha_add(leann_sha *sha, const void *data, size_t bytes);
-void leann_sha_end(leann_sha *sha, char hex[65]); /* frees it */
+void leann_sha_end(leann_sha *sha, char hex[65]);          /* frees it */
+void leann_sha_end_bytes(leann_sha *sha, uint8_t sum[32]); /* so does this */
 
 /* Any small file, the same careful way: temporary, fsync, rename, fsync of the folder. */
 leann_status leann_file_write(leann_ctx *ctx, const char *path, const void *data, size_t bytes);

@@ -257,13 +257,6 @@ static leann_status make_gaps(leann_ctx *ctx, const layout *l, leann_references 
     return status;
 }
 
-static void hex_to_bytes(const char hex[65], uint8_t *out, size_t bytes)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < bytes; i++)
-        out[i] = (uint8_t)((strchr(digits, hex[2 * i]) - digits) << 4 | (strchr(digits, hex[2 * i + 1]) - digits));
-}
-
 /* A file's check: the first bytes of the sha256 over those of its chunks, in order. */
 static leann_status make_checks(leann_ctx *ctx, const leann_reference_columns *c, const layout *l, leann_references *self)
 {
@@ -271,12 +264,12 @@ static leann_status make_checks(leann_ctx *ctx, const leann_reference_columns *c
     if (!check) return LEANN_ENOMEM;
     for (uint64_t f = 0; f < l->shape.files; f++) {
         const uint64_t end = f + 1 < l->shape.files ? l->first[f + 1] : c->n;
-        char hex[65];
+        uint8_t sum[SHA_BYTES];
         leann_sha *sha = leann_sha_new();
         if (!sha) return leann_fail(ctx, LEANN_ENOMEM, "no memory for a checksum");
         for (uint64_t r = l->first[f]; r < end; r++) leann_sha_add(sha, c->sha + (size_t)row_of(l, r) * SHA_BYTES, SHA_BYTES);
-        leann_sha_end(sha, hex);
-        hex_to_bytes(hex, check + f * CHECK_BYTES, CHECK_BYTES);
+        leann_sha_end_bytes(sha, sum);
+        memcpy(check + f * CHECK_BYTES, sum, CHECK_BYTES);
     }
     self->checks = check;
     return LEANN_OK;
@@ -613,13 +606,11 @@ static leann_status sum_chunk(const leann_references *self, leann_ctx *ctx, cons
                               uint8_t sum[SHA_BYTES], bool *there)
 {
     uint32_t bytes;
-    char hex[65];
     const uint64_t at = offset_of(self, p, chunk, &bytes);
     leann_sha *sha = leann_sha_new();
     if (!sha) return leann_fail(ctx, LEANN_ENOMEM, "no memory for a checksum");
     *there = read_range(ctx, fd, at, bytes, sha, lines);
-    leann_sha_end(sha, hex);
-    hex_to_bytes(hex, sum, SHA_BYTES);
+    leann_sha_end_bytes(sha, sum);
     return LEANN_OK;
 }
 
@@ -627,7 +618,6 @@ static leann_status sum_chunk(const leann_references *self, leann_ctx *ctx, cons
 static leann_status check_file(const leann_references *self, leann_ctx *ctx, const place *p, int fd, uint64_t *lines, bool *same)
 {
     uint8_t sum[SHA_BYTES];
-    char hex[65];
     leann_sha *sha = leann_sha_new();
     leann_status status = sha ? LEANN_OK : leann_fail(ctx, LEANN_ENOMEM, "no memory for a checksum");
     *same = true;
@@ -637,8 +627,7 @@ static leann_status check_file(const leann_references *self, leann_ctx *ctx, con
         if (!status) leann_sha_add(sha, sum, sizeof sum);
     }
     if (!sha) return status;
-    leann_sha_end(sha, hex);
-    hex_to_bytes(hex, sum, CHECK_BYTES);
+    leann_sha_end_bytes(sha, sum);
     *same = *same && memcmp(sum, self->checks + p->file * CHECK_BYTES, CHECK_BYTES) == 0;
     return status;
 }

@@ -25,14 +25,11 @@ enum { QUERY_BYTES_MAX = 64 << 20, SAMPLE_MAX = 64, BLOCK_MAX = 4096, ROWS_AT_ON
 
 leann_status leann_text_hash(leann_ctx *ctx, const char *before, leann_text text, uint8_t out[32])
 {
-    static const char digits[] = "0123456789abcdef";
-    char hex[65];
     leann_sha *sha = leann_sha_new();
     if (!sha) return leann_fail(ctx, LEANN_ENOMEM, "no memory for a checksum");
     leann_sha_add(sha, before, strlen(before));
     leann_sha_add(sha, text.bytes, text.n);
-    leann_sha_end(sha, hex);
-    for (int i = 0; i < 32; i++) out[i] = (uint8_t)((strchr(digits, hex[2 * i]) - digits) << 4 | (strchr(digits, hex[2 * i + 1]) - digits));
+    leann_sha_end_bytes(sha, out);
     return LEANN_OK;
 }
 
